@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// check_endpoint.hpp: all exchanges with one endpoint, in order: connect, then what its answer needs.
+//
+// Cancel   As each probe: the last observation then says cancelled.
+// Errors   none. Out of descriptors is waited for, a little, before it is an observation.
+#pragma once
+
+#include "reachd/net/socket_options.hpp"
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace reachd {
+
+// What is to be said on a connection that stands.
+enum class greeting : std::uint8_t {
+    none,
+    tls,  // handshake with SNI and verification
+    http, // HEAD; a failure counts
+    http_if_answered, // HEAD; only an answer counts, as the row asks for the path alone
+};
+
+struct endpoint_order {
+    endpoint target;
+    std::string name; // for SNI and Host
+    way_out way;
+    greeting greet = greeting::none;
+    unsigned attempts = 2;
+    milliseconds timeout{3000}; // of each attempt and of each exchange after it
+};
+
+boost::asio::awaitable<std::vector<observation>> check_endpoint(
+    endpoint_order order, std::shared_ptr<boost::asio::ssl::context> trust
+);
+
+} // namespace reachd

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// cli.hpp: the commands of reachctl, each a function from its options to an exit code.
+//
+// Errors  Every failure is one sentence on stderr that says what to do.
+// Source  docs/CLI.md: exit codes 0 ready, 2 not ready, 3 unproven or no daemon, 64 wrong usage.
+#pragma once
+
+#include "reachd/app/files.hpp"
+#include "reachd/app/terminal.hpp"
+
+#include <string>
+#include <vector>
+
+namespace reachd {
+
+inline constexpr int exit_ready = 0;
+inline constexpr int exit_not_ready = 2;
+inline constexpr int exit_unproven = 3;
+inline constexpr int exit_usage = 64;
+
+// What all commands share.
+struct cli_common {
+    path_options where;
+    colour_choice colour = colour_choice::automatic;
+    std::string socket; // "" for the runtime directory's
+};
+
+struct cli_check {
+    std::vector<std::string> only;
+    std::string vantage;
+    std::string format = "table"; // table, json, jsonl
+    std::string output;           // a file; "" for stdout
+    bool quick = false;
+    bool fast = false;
+};
+int command_check(const cli_common& common, const cli_check& options);
+
+struct cli_query {
+    std::string format = "text"; // text, json; health also nagios
+    std::string catalogue;
+    std::string requirement;
+    std::vector<std::string> words; // what follows the command: an endpoint's parts, or requirements
+};
+int command_status(const cli_common& common, const cli_query& options);
+int command_health(const cli_common& common, const cli_query& options);
+int command_report(const cli_common& common, const cli_query& options);
+int command_endpoint(const cli_common& common, const cli_query& options);
+int command_watch(const cli_common& common, const cli_query& options);
+int command_probe(const cli_common& common, const cli_query& options);
+int command_reload(const cli_common& common, const cli_query& options);
+int command_catalogues(const cli_common& common, const cli_query& options);
+int command_doctor(const cli_common& common, const cli_query& options);
+
+int exit_of(const std::string& site_state);
+
+} // namespace reachd

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// engine.hpp: measures one plan: rounds of rows, paced probes, verdicts, events. Owns every probe.
+//
+// Use      probe() for a round now; keep_probing() for a daemon's schedule; stop() before the end.
+// Cancel   stop() asks everything to end and waits; what was under way leaves its old verdicts.
+// Lifetime The engine outlives its coroutines: destroy it only after stop() has returned.
+// Executor One thread.
+// Limits   limits_config: new flows a second in all and to one destination, and flows at once.
+#pragma once
+
+#include "reachd/app/check_endpoint.hpp"
+#include "reachd/core/pacer.hpp"
+#include "reachd/core/rotation.hpp"
+#include "reachd/core/schedule.hpp"
+#include "reachd/core/site_state.hpp"
+#include "reachd/net/resolver.hpp"
+#include "reachd/net/task_group.hpp"
+
+#include <functional>
+#include <map>
+#include <memory>
+
+namespace reachd {
+
+// Endpoints of the rounds under way, for a progress bar.
+struct progress {
+    std::size_t done = 0;
+    std::size_t known = 0;
+    std::size_t rows_done = 0;
+    std::size_t rows = 0;
+};
+
+// What the engine tells the world; every handler may be empty.
+struct engine_listener {
+    std::function<void(const row_change&)> row_changed;
+    std::function<void(std::size_t row, const std::string& name_and_address)> address_appeared;
+    std::function<void(std::size_t row)> round_finished;
+    std::function<void(const progress&)> progressed;
+    std::function<void(const std::string& task, const std::string& what)> failed;
+};
+
+enum class round_kind : std::uint8_t {
+    whole,    // every endpoint
+    in_turn,  // long rows in shares (rotation.hpp)
+};
+
+class engine {
+public:
+    engine(boost::asio::any_io_executor executor, std::shared_ptr<const plan> what,
+           std::shared_ptr<boost::asio::ssl::context> trust, engine_listener listener);
+
+    // One whole round of each row named, all at once; a row that is under way is waited for instead.
+    boost::asio::awaitable<void> probe(std::vector<std::size_t> rows);
+    // Rounds on the schedule until stop().
+    boost::asio::awaitable<void> keep_probing();
+    // Ends every round and probe; answers how many would not end in time.
+    boost::asio::awaitable<std::size_t> stop(time_point deadline);
+
+    // Takes over what an older engine knew of rows that have not changed.
+    void inherit(const engine& older);
+
+    [[nodiscard]] const plan& what() const { return *plan_; }
+    [[nodiscard]] const site_state& state() const { return state_; }
+    // For a row that is left out of a check: says why.
+    void leave_out(std::size_t row, std::string why);
+    // Draws all verdicts anew; done after each round as well.
+    void refresh();
+
+private:
+    struct row_work {
+        rotation turn;
+        time_point last_whole{};
+        bool whole_once = false;
+        bool running = false;
+        std::size_t rounds_ended = 0;
+        std::vector<boost::asio::steady_timer*> waiting; // cancelled when the round under way ends
+    };
+    struct round {
+        explicit round(const boost::asio::any_io_executor& executor) : ended{executor} {}
+        std::size_t left = 0;
+        boost::asio::steady_timer ended;
+    };
+    struct place {
+        explicit place(const boost::asio::any_io_executor& executor) : ready{executor} {}
+        bool granted = false;
+        boost::asio::steady_timer ready;
+    };
+
+    void start_round(std::size_t row, round_kind kind);
+    boost::asio::awaitable<void> run_round(std::size_t row, round_kind kind);
+    boost::asio::awaitable<void> measure_row(std::size_t row, round_kind kind);
+    boost::asio::awaitable<void> resolve_names(std::size_t row);
+    boost::asio::awaitable<void> scheduled_round(std::size_t row);
+    boost::asio::awaitable<void> look_up_into(std::string name, name_lookup* into, std::shared_ptr<round> of);
+    boost::asio::awaitable<void> probe_endpoint(std::size_t row, std::size_t index, std::shared_ptr<round> of);
+    boost::asio::awaitable<bool> take_place(ip_address towards);
+    void give_place();
+    void pump();
+    boost::asio::awaitable<void> wait_for(std::shared_ptr<round> of);
+    endpoint_order order_for(const outbound_row& row, const endpoint_state& one) const;
+    void tell_progress();
+
+    boost::asio::any_io_executor executor_;
+    std::shared_ptr<const plan> plan_;
+    std::shared_ptr<boost::asio::ssl::context> trust_;
+    engine_listener listener_;
+    site_state state_;
+    std::vector<row_work> work_;
+    resolver resolver_;
+    pacer pacer_;
+    std::map<pacer::ticket, place*> places_;
+    pacer::ticket next_ticket_ = 0;
+    boost::asio::steady_timer pump_timer_;
+    boost::asio::steady_timer wake_;
+    std::optional<schedule> schedule_;
+    progress progress_;
+    bool stopping_ = false;
+    task_group rounds_;
+    task_group probes_;
+};
+
+} // namespace reachd

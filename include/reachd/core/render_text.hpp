@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// render_text.hpp: reports as a person reads them on a terminal, made from the JSON form alone.
+//
+// Use     The same text for `reachctl check` (its own report) and `reachctl report` (the daemon's).
+// Errors  A report that lacks a member reads as if it were empty there: an older or newer daemon is
+//         no reason to fail.
+#pragma once
+
+#include "reachd/core/text.hpp"
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+namespace reachd {
+
+struct page {
+    std::size_t columns = 80;
+    colour use = colour::off;
+};
+
+// The whole site: the answer first, then every row of every catalogue, failing rows with what to do.
+std::string render_report(const nlohmann::json& report, const page& format);
+// One line a row, for `watch` and `status`.
+std::string render_summary(const nlohmann::json& health, const page& format);
+// All evidence of the endpoints that the method `endpoint` answered.
+std::string render_endpoints(const nlohmann::json& endpoints, const page& format);
+
+} // namespace reachd

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// site_state.hpp: everything that is known of a site at one moment, and the answers drawn from it.
+//
+// Use     The engine writes lookups and observations into the rows; evaluate() draws every verdict anew
+//         and says what has changed. Nothing here reads a clock.
+// Shapes  `rows` runs parallel to plan::rows. An endpoint without an address is a name that has none.
+// Errors  none: what is missing is unproven.
+#pragma once
+
+#include "reachd/core/names.hpp"
+#include "reachd/core/plan.hpp"
+#include "reachd/core/verdict.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace reachd {
+
+enum class row_answer : std::uint8_t {
+    pass,           // every endpoint that it needs is proven as it expects
+    fail,           // at least one is proven otherwise
+    unproven,       // none fails, some are undecided
+    not_configured, // the site has not filled in a value
+};
+const char* to_string(row_answer value);
+
+enum class site_answer : std::uint8_t {
+    ready,     // every row passes
+    not_ready, // any fails
+    unproven,  // none fails, some are undecided or not configured
+};
+const char* to_string(site_answer value);
+
+struct endpoint_state {
+    std::optional<ip_address> address; // nullopt: the name did not resolve
+    std::uint16_t port = 0;
+    reachd::transport transport = transport::tcp;
+    std::string name;                      // "" for a literal address
+    std::string vantage;                   // "" for the routing table's own
+    std::vector<std::string> servers;      // DNS servers that gave the address
+    std::optional<verdict> without_probing; // settled before any packet: forged or unresolved
+    std::vector<observation> seen;          // of the last probe
+    // Drawn by evaluate():
+    verdict judged;
+    bool needed = true; // false: applications would not use it (no route for its family here)
+    wall_time since{};
+    [[nodiscard]] bool is_same_target(const endpoint_state& other) const;
+};
+
+// Neighbouring ports of one destination with the same verdict.
+struct run {
+    std::string destination;               // as the row names it: a name or an address
+    std::vector<ip_address> addresses;     // those it stands for
+    std::string vantage;
+    port_set ports;
+    verdict judged;
+    bool passes = false;
+    bool fails = false;
+};
+
+struct row_counts {
+    std::size_t total = 0;
+    std::size_t pass = 0;
+    std::size_t fail = 0;
+    std::size_t unproven = 0;
+    bool operator==(const row_counts&) const = default;
+};
+
+struct row_state {
+    std::vector<name_lookup> lookups;
+    std::vector<endpoint_state> endpoints;
+    std::optional<wall_time> checked; // end of the last round; nullopt: never
+    std::string not_run;              // why it was left out of this check; "" when it was not
+    // Drawn by evaluate():
+    row_answer state = row_answer::unproven;
+    std::string sentence;
+    std::string advice; // what to do next; "" when it passes
+    std::vector<std::string> findings;
+    std::vector<run> runs;
+    row_counts counts;
+    wall_time since{};
+};
+
+struct site_state {
+    std::vector<row_state> rows;
+    local_network local;
+    // Drawn by evaluate():
+    site_answer state = site_answer::unproven;
+    std::string sentence;
+    wall_time since{};
+};
+
+// What one evaluation found different from the one before.
+struct row_change {
+    std::size_t row;
+    row_answer before;
+    row_answer now;
+};
+
+// Draws all verdicts and answers; answers the rows whose state or whose runs' verdicts changed.
+std::vector<row_change> evaluate(const plan& what, site_state& site, wall_time now);
+
+// What an endpoint's verdict means for its row.
+enum class endpoint_answer : std::uint8_t {
+    pass,      // as expected
+    fail,      // proven otherwise
+    undecided, // neither
+};
+endpoint_answer weigh(expectation expect, const verdict& judged);
+
+// --- the steps of evaluate(), each for itself ---
+
+// Looks at each endpoint's neighbours: what a single exchange cannot tell (docs/VERDICTS.md).
+void correlate(const plan& what, site_state& site);
+// Collapses a row's endpoints into runs, in the order of destinations and ports.
+std::vector<run> make_runs(const outbound_row& what, const std::vector<endpoint_state>& endpoints);
+// The row's own sentence, and what to do about it.
+std::string row_sentence(const plan_row& what, const row_state& row);
+std::string row_advice(const plan_row& what, const row_state& row);
+std::string site_sentence(const plan& what, const site_state& site);
+
+} // namespace reachd

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+# Shared by the scripts beside it: where the tree is, how packages are installed, how a preset is built.
+set -euo pipefail
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$top"
+
+say() { printf '\n== %s\n' "$*" >&2; }
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        printf 'This step needs root and there is no sudo: %s\n' "$*" >&2
+        exit 77
+    fi
+}
+
+# debian/control is the one list of what is needed; nothing is done when all of it is there.
+install_packages() {
+    if command -v dpkg-checkbuilddeps >/dev/null && dpkg-checkbuilddeps debian/control 2>/dev/null; then
+        return
+    fi
+    say "installing the packages that debian/control names"
+    as_root apt-get update -q
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get build-dep -q -y --no-install-recommends ./
+}
+
+# build_preset NAME [TARGET...]
+build_preset() {
+    local preset=$1
+    shift
+    local launcher=()
+    if command -v ccache >/dev/null; then
+        launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+    fi
+    say "building the preset $preset"
+    cmake --preset "$preset" "${launcher[@]}" >/dev/null
+    if [ $# -gt 0 ]; then
+        cmake --build --preset "$preset" --target "$@"
+    else
+        cmake --build --preset "$preset"
+    fi
+}

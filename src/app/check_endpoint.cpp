@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/app/check_endpoint.hpp"
+
+#include "reachd/net/deadline.hpp"
+#include "reachd/net/http_probe.hpp"
+#include "reachd/net/tcp_probe.hpp"
+#include "reachd/net/tls_probe.hpp"
+#include "reachd/net/udp_probe.hpp"
+
+namespace reachd {
+
+namespace asio = boost::asio;
+
+namespace {
+
+// Descriptors come back as other probes end: wait this often, this long, before giving up.
+constexpr unsigned descriptor_waits = 20;
+constexpr milliseconds descriptor_wait{100};
+
+bool is_out_of_descriptors(const observation& seen)
+{
+    const auto* failure = std::get_if<not_measured>(&seen.what);
+    return failure && failure->cause == local_cause::no_descriptors;
+}
+
+bool is_silence(const observation& seen)
+{
+    return std::holds_alternative<no_reply>(seen.what);
+}
+
+bool is_cut(const observation& seen)
+{
+    return std::holds_alternative<cut_off>(seen.what);
+}
+
+asio::awaitable<connect_result> connect_once(endpoint_order order)
+{
+    for (unsigned waits = 0;; ++waits) {
+        auto result = co_await tcp_connect(order.target, order.way, steady::now() + order.timeout);
+        if (!is_out_of_descriptors(result.seen) || waits == descriptor_waits) {
+            co_return result;
+        }
+        co_await sleep_until(steady::now() + descriptor_wait);
+    }
+}
+
+asio::awaitable<observation> send_once(endpoint_order order)
+{
+    for (unsigned waits = 0;; ++waits) {
+        auto seen = co_await udp_exchange(order.target, order.way, steady::now() + order.timeout);
+        if (!is_out_of_descriptors(seen) || waits == descriptor_waits) {
+            co_return seen;
+        }
+        co_await sleep_until(steady::now() + descriptor_wait);
+    }
+}
+
+asio::awaitable<observation> greet(
+    asio::ip::tcp::socket& socket, endpoint_order order, std::shared_ptr<asio::ssl::context> trust
+)
+{
+    const auto deadline = steady::now() + order.timeout;
+    if (order.greet == greeting::tls) {
+        co_return co_await tls_greeting(socket, std::move(trust), order.name, deadline);
+    }
+    co_return co_await http_head(socket, order.name, deadline);
+}
+
+asio::awaitable<std::vector<observation>> check_tcp(
+    endpoint_order order, std::shared_ptr<asio::ssl::context> trust
+)
+{
+    std::vector<observation> seen;
+    for (unsigned attempt = 1; attempt <= order.attempts; ++attempt) {
+        auto made = co_await connect_once(order);
+        made.seen.attempt = attempt;
+        seen.push_back(std::move(made.seen));
+        if (is_silence(seen.back())) {
+            continue;
+        }
+        if (!made.socket || order.greet == greeting::none) {
+            break;
+        }
+        auto said = co_await greet(*made.socket, order, trust);
+        said.attempt = attempt;
+        const bool lost = is_silence(said) || is_cut(said);
+        if (order.greet == greeting::http_if_answered) {
+            if (std::holds_alternative<http_answer>(said.what)) {
+                seen.push_back(std::move(said));
+            }
+            break;
+        }
+        seen.push_back(std::move(said));
+        if (!lost) {
+            break;
+        }
+    }
+    co_return seen;
+}
+
+asio::awaitable<std::vector<observation>> check_udp(endpoint_order order)
+{
+    std::vector<observation> seen;
+    for (unsigned attempt = 1; attempt <= order.attempts; ++attempt) {
+        auto one = co_await send_once(order);
+        one.attempt = attempt;
+        seen.push_back(std::move(one));
+        if (!is_silence(seen.back())) {
+            break;
+        }
+    }
+    co_return seen;
+}
+
+} // namespace
+
+asio::awaitable<std::vector<observation>> check_endpoint(
+    endpoint_order order, std::shared_ptr<asio::ssl::context> trust
+)
+{
+    if (order.target.transport == transport::udp) {
+        co_return co_await check_udp(std::move(order));
+    }
+    co_return co_await check_tcp(std::move(order), std::move(trust));
+}
+
+} // namespace reachd

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/app/cli.hpp"
+#include "reachd/app/site_check.hpp"
+#include "reachd/core/json.hpp"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fmt/format.h>
+#include <fstream>
+
+namespace reachd {
+namespace {
+
+constexpr int exit_faulty_files = 78; // EX_CONFIG of sysexits.h
+
+std::string jsonl(const json& report)
+{
+    std::string out;
+    for (const auto& one : report["catalogues"]) {
+        for (auto row : one["requirements"]) {
+            row["catalogue"] = one["id"];
+            row["site"] = report["site"];
+            row["generated"] = report["generated"];
+            out += dump(row) + '\n';
+        }
+    }
+    return out;
+}
+
+std::string text_of(const json& report, const cli_check& options, const page& format)
+{
+    if (options.format == "json") {
+        return dump(report, 2) + '\n';
+    }
+    return options.format == "jsonl" ? jsonl(report) : render_report(report, format);
+}
+
+int write_out(const std::string& text, const std::string& file)
+{
+    if (file.empty()) {
+        std::fwrite(text.data(), 1, text.size(), stdout);
+        return std::fflush(stdout) == 0 ? 0 : 1;
+    }
+    std::ofstream stream{file, std::ios::binary | std::ios::trunc};
+    stream << text;
+    stream.close();
+    if (!stream) {
+        std::fprintf(stderr, "reachctl: cannot write %s: %s\n", file.c_str(), std::strerror(errno));
+        return 1;
+    }
+    return 0;
+}
+
+} // namespace
+
+int exit_of(const std::string& site_state)
+{
+    return site_state == "ready" ? exit_ready : site_state == "not_ready" ? exit_not_ready : exit_unproven;
+}
+
+int command_check(const cli_common& common, const cli_check& options)
+{
+    const auto where = find_paths(common.where, running_program());
+    const auto site = load_site(where);
+    if (!site) {
+        for (const auto& fault : site.error()) {
+            std::fprintf(stderr, "reachctl: %s\n", to_text(fault).c_str());
+        }
+        return exit_faulty_files;
+    }
+    progress_line line;
+    check_options wanted{
+        .only = options.only,
+        .vantage = options.vantage,
+        .quick = options.quick,
+        .fast = options.fast,
+    };
+    wanted.progressed = [&line](const progress& now) { line.show(now); };
+    const auto narrowed = narrow(**site, wanted);
+    if (!narrowed) {
+        std::fprintf(stderr, "reachctl: %s\n", narrowed.error().detail.c_str());
+        return exit_usage;
+    }
+    const auto result = run_site_check(*narrowed, wanted);
+    line.clear();
+    if (!result) {
+        std::fprintf(stderr, "reachctl: %s\n", result.error().detail.c_str());
+        return exit_unproven;
+    }
+    auto format = stdout_page(common.colour);
+    if (!options.output.empty()) {
+        format.use = colour::off;
+    }
+    if (write_out(text_of(result->report, options, format), options.output) != 0) {
+        return exit_unproven;
+    }
+    if (result->interrupted) {
+        std::fputs("reachctl: stopped before the end; what was not run is unproven\n", stderr);
+    }
+    return exit_of(to_string(result->answer));
+}
+
+} // namespace reachd

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands that ask the daemon.
+#include "reachd/app/cli.hpp"
+#include "reachd/app/cli_link.hpp"
+#include "reachd/core/json.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <fmt/format.h>
+
+namespace reachd {
+namespace {
+
+void print(const std::string& text)
+{
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+}
+
+void print_json(const json& value)
+{
+    print(dump(value, 2) + '\n');
+}
+
+std::string text_or(const json& from, const char* key, const std::string& otherwise)
+{
+    const auto found = from.find(key);
+    return found != from.end() && found->is_string() ? printable(found->get<std::string>()) : otherwise;
+}
+
+long long number_or(const json& from, const char* key, long long otherwise)
+{
+    const auto found = from.find(key);
+    return found != from.end() && found->is_number() ? found->get<long long>() : otherwise;
+}
+
+// Monitoring Plugins Development Guidelines: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
+struct plugin_state {
+    int code;
+    const char* word;
+};
+
+plugin_state plugin_state_of(const json& health)
+{
+    if (health.value("stale", false)) {
+        return {3, "UNKNOWN"};
+    }
+    const auto state = text_or(health, "state", "");
+    return state == "ready" ? plugin_state{0, "OK"} : state == "not_ready" ? plugin_state{2, "CRITICAL"} : plugin_state{1, "WARNING"};
+}
+
+int print_nagios(const json& health)
+{
+    const auto state = plugin_state_of(health);
+    auto summary = text_or(health, "summary", "");
+    std::ranges::replace(summary, '|', '/'); // the bar begins the performance data
+    const auto counts = health.value("counts", json::object());
+    const auto endpoints = health.value("endpoints", json::object());
+    const auto rows = number_or(counts, "pass", 0) + number_or(counts, "fail", 0) +
+                      number_or(counts, "unproven", 0) + number_or(counts, "not_configured", 0);
+    const auto age = health.contains("age_s") && health["age_s"].is_number()
+                         ? fmt::format("{}s", health["age_s"].get<long long>())
+                         : std::string{"U"};
+    print(fmt::format(
+        "REACHD {} - {} | 'pass'={};;;0;{} 'fail'={};;0;0;{} 'unproven'={};;;0;{} 'not_configured'={};;;0;{} "
+        "'endpoints_ok'={};;;0;{} 'age'={};;;0\n",
+        state.word,
+        health.value("stale", false) ? "nothing was measured lately: " + summary : summary,
+        number_or(counts, "pass", 0), rows,
+        number_or(counts, "fail", 0), rows,
+        number_or(counts, "unproven", 0), rows,
+        number_or(counts, "not_configured", 0), rows,
+        number_or(endpoints, "pass", 0), number_or(endpoints, "total", 0),
+        age
+    ));
+    return state.code;
+}
+
+json selection(const cli_query& options)
+{
+    json params = json::object();
+    if (!options.catalogue.empty()) {
+        params["catalogue"] = options.catalogue;
+    }
+    if (!options.requirement.empty()) {
+        params["requirement"] = options.requirement;
+    }
+    return params;
+}
+
+// "tcp 1.2.3.4 443" as given on the command line, or "1.2.3.4:443", "[::1]:443" for TCP.
+std::optional<json> endpoint_params(const std::vector<std::string>& words)
+{
+    if (words.size() == 1) {
+        const auto colon = words[0].rfind(':');
+        auto address = words[0].substr(0, colon);
+        if (colon == std::string::npos) {
+            return std::nullopt;
+        }
+        if (address.starts_with('[') && address.ends_with(']')) {
+            address = address.substr(1, address.size() - 2);
+        }
+        return endpoint_params({"tcp", address, words[0].substr(colon + 1)});
+    }
+    if (words.size() != 3 || !parse_transport(words[0]) || !parse_address(words[1])) {
+        return std::nullopt;
+    }
+    const auto ports = parse_ports(words[2]);
+    if (!ports || ports->size() != 1) {
+        return std::nullopt;
+    }
+    return json{{"transport", words[0]}, {"address", words[1]}, {"port", ports->ranges.front().first}};
+}
+
+} // namespace
+
+int command_status(const cli_common& common, const cli_query& options)
+{
+    const auto health = ask_daemon(common, "health", json::object(), usual_wait);
+    if (!health) {
+        return exit_unproven;
+    }
+    if (options.format == "json") {
+        print_json(*health);
+    } else {
+        print(render_summary(*health, stdout_page(common.colour)));
+    }
+    return exit_of(text_or(*health, "state", ""));
+}
+
+int command_health(const cli_common& common, const cli_query& options)
+{
+    if (options.format == "nagios") {
+        std::string why;
+        const auto health = ask_daemon_quietly(common, "health", json::object(), plugin_wait, why);
+        if (!health) {
+            print("REACHD CRITICAL - " + why + "\n"); // "service was not running" is CRITICAL
+            return 2;
+        }
+        return print_nagios(*health);
+    }
+    const auto health = ask_daemon(common, "health", json::object(), plugin_wait);
+    if (!health) {
+        return exit_unproven;
+    }
+    if (options.format == "json") {
+        print_json(*health);
+    } else {
+        print(fmt::format("{}: {}\n", text_or(*health, "state", "?"), text_or(*health, "summary", "")));
+    }
+    return exit_of(text_or(*health, "state", ""));
+}
+
+int command_report(const cli_common& common, const cli_query& options)
+{
+    const auto report = ask_daemon(common, "report", selection(options), usual_wait);
+    if (!report) {
+        return exit_unproven;
+    }
+    if (options.format == "json") {
+        print_json(*report);
+    } else {
+        print(render_report(*report, stdout_page(common.colour)));
+    }
+    return exit_of(text_or(*report, "state", ""));
+}
+
+int command_endpoint(const cli_common& common, const cli_query& options)
+{
+    const auto params = endpoint_params(options.words);
+    if (!params) {
+        std::fputs("reachctl: name the endpoint as in: reachctl endpoint tcp 54.215.171.160 443\n", stderr);
+        return exit_usage;
+    }
+    const auto found = ask_daemon(common, "endpoint", *params, usual_wait);
+    if (!found) {
+        return exit_unproven;
+    }
+    if (options.format == "json") {
+        print_json(*found);
+    } else {
+        print(render_endpoints(found->value("endpoints", json::array()), stdout_page(common.colour)));
+    }
+    return 0;
+}
+
+int command_probe(const cli_common& common, const cli_query& options)
+{
+    std::vector<json> wanted;
+    for (const auto& word : options.words) {
+        wanted.push_back({{"requirement", word}});
+    }
+    if (wanted.empty()) {
+        wanted.push_back(json::object());
+    }
+    json last;
+    json shown = json::array();
+    for (const auto& params : wanted) {
+        const auto report = ask_daemon(common, "probe", params, probe_wait);
+        if (!report) {
+            return exit_unproven;
+        }
+        last = *report;
+        for (const auto& one : report->value("catalogues", json::array())) {
+            shown.push_back(one);
+        }
+    }
+    last["catalogues"] = std::move(shown);
+    if (options.format == "json") {
+        print_json(last);
+    } else {
+        print(render_report(last, stdout_page(common.colour)));
+    }
+    return exit_of(text_or(last, "state", ""));
+}
+
+int command_reload(const cli_common& common, const cli_query&)
+{
+    const auto done = ask_daemon(common, "reload", json::object(), usual_wait);
+    if (!done) {
+        return exit_unproven;
+    }
+    print(fmt::format("reloaded: {} requirements are in force\n", number_or(*done, "requirements", 0)));
+    return 0;
+}
+
+int command_catalogues(const cli_common& common, const cli_query& options)
+{
+    const auto answer = ask_daemon(common, "catalogues", json::object(), usual_wait);
+    if (!answer) {
+        return exit_unproven;
+    }
+    if (options.format == "json") {
+        print_json(*answer);
+        return 0;
+    }
+    for (const auto& one : answer->value("catalogues", json::array())) {
+        print(fmt::format("{}: {}\n", text_or(one, "id", ""), text_or(one, "title", "")));
+        for (const auto& row : one.value("requirements", json::array())) {
+            print(fmt::format("  {:<16}  {}\n", text_or(row, "id", ""), text_or(row, "about", "")));
+        }
+    }
+    return 0;
+}
+
+} // namespace reachd

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/app/commands.hpp"
+
+#include "reachd/core/events.hpp"
+#include "reachd/core/site_report.hpp"
+#include "reachd/net/deadline.hpp"
+#include "reachd/net/wall_clock.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace reachd {
+
+namespace asio = boost::asio;
+
+namespace {
+
+// Three intervals without a measurement are no accident.
+constexpr int stale_after_intervals = 3;
+
+std::chrono::seconds stale_after(const plan& what)
+{
+    // The longest pause of a row that is backing off, and some.
+    return what.config.schedule.interval * 8 * stale_after_intervals;
+}
+
+std::string text_of(const json& params, const char* key)
+{
+    const auto found = params.find(key);
+    return found == params.end() ? std::string{} : found->get<std::string>();
+}
+
+rpc_error no_such_row(const plan& what, const report_selection& select)
+{
+    auto error = make_error(reasons::not_found, "no requirement is named so");
+    error.field = select.requirement.empty() ? "params.catalogue" : "params.requirement";
+    std::vector<std::string_view> known;
+    for (const auto& row : what.rows) {
+        known.emplace_back(select.requirement.empty() ? row.catalogue : row.id);
+    }
+    const auto wanted = select.requirement.empty() ? select.catalogue : select.requirement;
+    if (const auto hint = nearest(wanted, known)) {
+        error.hint = fmt::format("did you mean {}?", *hint);
+    }
+    return error;
+}
+
+std::vector<std::size_t> rows_of(const plan& what, const report_selection& select)
+{
+    std::vector<std::size_t> rows;
+    for (std::size_t i = 0; i < what.rows.size(); ++i) {
+        const auto& row = what.rows[i];
+        const bool wanted = (select.catalogue.empty() || select.catalogue == row.catalogue) &&
+                            (select.requirement.empty() || is_named(row, select.requirement));
+        if (wanted) {
+            rows.push_back(i);
+        }
+    }
+    return rows;
+}
+
+json version_answer(const command_context& context)
+{
+    return {
+        {"program", "reachd"},
+        {"version", context.version},
+        {"protocol", protocol_version},
+        {"since", to_text(context.started)},
+    };
+}
+
+json catalogues_answer(const plan& what)
+{
+    json list = json::array();
+    for (const auto& one : what.catalogues) {
+        json values = json::object();
+        for (const auto& [name, value] : one.values) {
+            values[name] = {{"type", to_string(value.type)}, {"default", value.default_text}, {"about", value.about}};
+        }
+        json rows = json::array();
+        for (const auto& row : what.rows) {
+            if (row.catalogue == one.id) {
+                rows.push_back({{"id", row.id}, {"about", row.about}});
+            }
+        }
+        list.push_back({
+            {"id", one.id},
+            {"title", one.title},
+            {"document", {{"title", one.document.title}, {"revised", one.document.revised}, {"note", one.document.note}}},
+            {"contact", one.contact},
+            {"values", std::move(values)},
+            {"requirements", std::move(rows)},
+        });
+    }
+    return list;
+}
+
+json config_answer(const config& site)
+{
+    json vantages = json::array();
+    for (const auto& one : site.vantages) {
+        vantages.push_back({
+            {"name", one.name},
+            {"interface", one.interface},
+            {"source", one.source ? json(to_text(*one.source)) : json(nullptr)},
+        });
+    }
+    json reflectors = json::array();
+    for (const auto& one : site.reflectors) {
+        reflectors.push_back({{"host", one.host}, {"port", one.port}}); // its key stays here
+    }
+    const auto& limits = site.limits;
+    return {
+        {"site", site.site},
+        {"catalogues", site.catalogues},
+        {"values", site.values},
+        {"vantages", std::move(vantages)},
+        {"schedule",
+         {{"interval_s", site.schedule.interval.count()},
+          {"nat_interval_s", site.schedule.nat_interval.count()},
+          {"sweep_interval_s", site.schedule.sweep_interval.count()}}},
+        {"limits",
+         {{"new_flows_per_s", limits.new_flows_per_s},
+          {"new_flows_per_destination_per_s", limits.new_flows_per_destination_per_s},
+          {"in_flight", limits.in_flight},
+          {"connect_timeout_ms", limits.connect_timeout.count()},
+          {"attempts", limits.attempts}}},
+        {"reflectors", std::move(reflectors)},
+        {"tls", {{"ca_file", site.tls_ca_file}}},
+    };
+}
+
+rpc_answer endpoint_answer_of(const engine& work, const json& params)
+{
+    const endpoint wanted{
+        *parse_address(params.at("address").get<std::string>()),
+        params.at("port").get<std::uint16_t>(),
+        *parse_transport(params.at("transport").get<std::string>()),
+    };
+    auto found = endpoint_report(work.what(), work.state(), wanted);
+    if (const auto name = text_of(params, "name"); !name.empty()) {
+        std::erase_if(found.get_ref<json::array_t&>(), [&](const json& one) { return one["name"] != name; });
+    }
+    if (found.empty()) {
+        auto error = make_error(reasons::not_found, fmt::format("{} is no endpoint of this site's rows", to_text(wanted)));
+        error.field = "params.address";
+        error.hint = "`report` lists them all";
+        return std::unexpected(std::move(error));
+    }
+    return json{{"endpoints", std::move(found)}};
+}
+
+rpc_answer report_answer(const engine& work, const json& params)
+{
+    const report_selection select{text_of(params, "catalogue"), text_of(params, "requirement")};
+    const bool narrowed = !select.catalogue.empty() || !select.requirement.empty();
+    if (narrowed && rows_of(work.what(), select).empty()) {
+        return std::unexpected(no_such_row(work.what(), select));
+    }
+    return site_report(work.what(), work.state(), select, wall_now());
+}
+
+json progress_json(const engine& work, const std::vector<std::size_t>& rows, std::size_t done)
+{
+    return {{"kind", events::probe_asked.id}, {"requirements_done", done}, {"requirements", rows.size()},
+            {"site_state", to_string(work.state().state)}};
+}
+
+// Row after row, so that progress can be told; the pacer spaces the probes, not this loop.
+asio::awaitable<rpc_answer> probe_answer(command_context context, rpc_request request, control_caller caller)
+{
+    const auto work = context.present();
+    const report_selection select{text_of(request.params, "catalogue"), text_of(request.params, "requirement")};
+    const auto rows = rows_of(work->what(), select);
+    if (rows.empty()) {
+        co_return std::unexpected(no_such_row(work->what(), select));
+    }
+    for (std::size_t done = 0; done < rows.size(); ++done) {
+        caller.notify("progress", progress_json(*work, rows, done));
+        if (caller.gone()) {
+            break;
+        }
+        std::vector<std::size_t> next(1, rows[done]); // GCC 12 has no braced list in a co_await
+        co_await work->probe(std::move(next));
+    }
+    co_return site_report(work->what(), work->state(), select, wall_now());
+}
+
+json faults_json(const file_faults& faults)
+{
+    json list = json::array();
+    for (const auto& one : faults) {
+        list.push_back({
+            {"file", one.file}, {"pointer", one.pointer}, {"line", one.line}, {"message", one.message},
+            {"text", to_text(one)},
+        });
+    }
+    return list;
+}
+
+asio::awaitable<rpc_answer> reload_answer(command_context context)
+{
+    auto outcome = co_await context.reload();
+    if (!outcome) {
+        auto error = make_error(reasons::rejected, to_text(outcome.error().front()));
+        error.details = {{"faults", faults_json(outcome.error())}};
+        error.hint = "what was in force stays; mend the files and reload again";
+        co_return std::unexpected(std::move(error));
+    }
+    co_return json{{"reloaded", true}, {"requirements", *outcome}};
+}
+
+} // namespace
+
+json subscription_snapshot(const engine& work)
+{
+    json rows = json::array();
+    for (std::size_t i = 0; i < work.what().rows.size(); ++i) {
+        const auto& row = work.what().rows[i];
+        const auto& state = work.state().rows[i];
+        rows.push_back({
+            {"catalogue", row.catalogue}, {"requirement", row.id}, {"state", to_string(state.state)},
+            {"sentence", state.sentence},
+        });
+    }
+    return {
+        {"health", health_report(work.what(), work.state(), wall_now(), stale_after(work.what()))},
+        {"requirements", std::move(rows)},
+    };
+}
+
+asio::awaitable<rpc_answer> run_command(command_context context, rpc_request request, control_caller caller)
+{
+    const auto name = request.method->name;
+    const auto work = context.present();
+    if (name == "version") {
+        co_return version_answer(context);
+    }
+    if (name == "methods") {
+        co_return describe_methods();
+    }
+    if (name == "health") {
+        co_return health_report(work->what(), work->state(), wall_now(), stale_after(work->what()));
+    }
+    if (name == "report") {
+        co_return report_answer(*work, request.params);
+    }
+    if (name == "endpoint") {
+        co_return endpoint_answer_of(*work, request.params);
+    }
+    if (name == "catalogues") {
+        co_return json{{"catalogues", catalogues_answer(work->what())}};
+    }
+    if (name == "config") {
+        co_return config_answer(work->what().config);
+    }
+    if (name == "probe") {
+        co_return co_await probe_answer(std::move(context), std::move(request), std::move(caller));
+    }
+    if (name == "reload") {
+        co_return co_await reload_answer(std::move(context));
+    }
+    co_return std::unexpected(make_error(reasons::internal, "the method has no implementation"));
+}
+
+} // namespace reachd

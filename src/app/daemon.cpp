@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/app/daemon.hpp"
+
+#include "reachd/app/commands.hpp"
+#include "reachd/app/site_check.hpp"
+#include "reachd/core/json.hpp"
+#include "reachd/net/control_server.hpp"
+#include "reachd/net/deadline.hpp"
+#include "reachd/net/service_manager.hpp"
+#include "reachd/net/tls_probe.hpp"
+#include "reachd/net/wall_clock.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace reachd {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr seconds stop_time{5};
+constexpr int exit_second_signal = 3;
+
+std::string text_of(const std::exception_ptr& what)
+{
+    try {
+        std::rethrow_exception(what);
+    } catch (const std::exception& thrown) {
+        return thrown.what();
+    } catch (...) {
+        return "an unknown exception";
+    }
+}
+
+class daemon_process {
+public:
+    daemon_process(asio::io_context& context, const daemon_options& options, paths where, unsigned room);
+
+    // The first configuration; the exit code when it cannot be used.
+    std::optional<int> start();
+    asio::awaitable<void> run();
+    asio::awaitable<parsed<std::size_t>> reload();
+
+private:
+    result<std::shared_ptr<engine>> make_engine(std::shared_ptr<const plan> what);
+    control_callbacks make_control_callbacks();
+    engine_listener make_listener();
+    std::optional<int> listen();
+    asio::awaitable<void> watch_reloads();
+    asio::awaitable<void> feed_watchdog(microseconds interval);
+    asio::awaitable<void> keep_probing(std::shared_ptr<engine> work);
+    asio::awaitable<void> retire(std::shared_ptr<engine> old);
+    asio::awaitable<void> shut_down();
+    void tell_row(const row_change& change);
+    void tell_site();
+    void tell_failure(const std::string& task, const std::string& what);
+    void publish(const event_kind& kind, json fields);
+
+    asio::io_context& context_;
+    daemon_options options_;
+    paths where_;
+    unsigned room_;
+    wall_time started_ = wall_now();
+    event_log log_;
+    std::shared_ptr<engine> engine_;
+    site_answer told_ = site_answer::unproven;
+    std::string told_status_;
+    asio::signal_set hangups_;
+    bool reloading_ = false;
+    task_group tasks_;
+    control_server server_;
+};
+
+daemon_process::daemon_process(
+    asio::io_context& context, const daemon_options& options, paths where, unsigned room
+)
+    : context_{context},
+      options_{options},
+      where_{std::move(where)},
+      room_{room},
+      log_{options.format},
+      hangups_{context, SIGHUP},
+      tasks_{context.get_executor(),
+             [this](const std::string& task, const std::exception_ptr& what) {
+                 tell_failure(task, text_of(what));
+             }},
+      server_{context.get_executor(), {}, make_control_callbacks()}
+{
+}
+
+control_callbacks daemon_process::make_control_callbacks()
+{
+    control_callbacks out;
+    out.handle = [this](rpc_request request, control_caller caller) {
+        command_context context{
+            .version = options_.version,
+            .started = started_,
+            .present = [this] { return engine_; },
+            .reload = [this] { return reload(); },
+        };
+        return run_command(std::move(context), std::move(request), std::move(caller));
+    };
+    out.snapshot = [this] { return subscription_snapshot(*engine_); };
+    out.audit = [this](const rpc_request& request, const control_caller& caller) {
+        log_.write(
+            events::control_change,
+            fmt::format("method {} was called", request.method->name),
+            {{"uid", caller.peer().uid}, {"pid", caller.peer().pid}}
+        );
+    };
+    out.failed = [this](const std::string& task, const std::exception_ptr& what) {
+        tell_failure(task, text_of(what));
+    };
+    return out;
+}
+
+engine_listener daemon_process::make_listener()
+{
+    engine_listener out;
+    out.row_changed = [this](const row_change& change) { tell_row(change); };
+    out.address_appeared = [this](std::size_t row, const std::string& what) {
+        log_.write(events::address_new, what, {{"requirement", engine_->what().rows[row].id}});
+        publish(events::address_new, {{"requirement", engine_->what().rows[row].id}, {"address", what}});
+    };
+    out.round_finished = [this](std::size_t row) {
+        tell_site();
+        const auto& what = engine_->what().rows[row];
+        publish(
+            events::round_finished,
+            {{"catalogue", what.catalogue},
+             {"requirement", what.id},
+             {"state", to_string(engine_->state().rows[row].state)}}
+        );
+    };
+    out.failed = [this](const std::string& task, const std::string& what) { tell_failure(task, what); };
+    return out;
+}
+
+void daemon_process::publish(const event_kind& kind, json fields)
+{
+    fields["kind"] = kind.id;
+    fields["time"] = to_text(wall_now());
+    server_.publish("event", std::move(fields));
+}
+
+void daemon_process::tell_row(const row_change& change)
+{
+    if (!engine_) {
+        return; // still being set up
+    }
+    const auto& what = engine_->what().rows[change.row];
+    const auto& state = engine_->state().rows[change.row];
+    const json fields = {
+        {"catalogue", what.catalogue},
+        {"requirement", what.id},
+        {"state", to_string(state.state)},
+        {"before", to_string(change.before)},
+        {"failing", state.counts.fail},
+        {"endpoints", state.counts.total},
+    };
+    const auto level = state.state == row_answer::fail ? severity::warning : severity::info;
+    log_.write(events::verdict_changed, level, what.id + ": " + state.sentence, fields);
+    auto told = fields;
+    told["sentence"] = state.sentence;
+    publish(events::verdict_changed, std::move(told));
+}
+
+void daemon_process::tell_site()
+{
+    const auto& state = engine_->state();
+    if (state.state != told_) {
+        told_ = state.state;
+        log_.write(events::site_changed, state.sentence, {{"state", to_string(state.state)}});
+        publish(events::site_changed, {{"state", to_string(state.state)}, {"sentence", state.sentence}});
+    }
+    if (state.sentence != told_status_) {
+        told_status_ = state.sentence;
+        notify_service_manager("STATUS=" + state.sentence);
+    }
+}
+
+void daemon_process::tell_failure(const std::string& task, const std::string& what)
+{
+    log_.write(events::task_failed, task + " ended: " + what, {{"task", task}});
+}
+
+result<std::shared_ptr<engine>> daemon_process::make_engine(std::shared_ptr<const plan> what)
+{
+    auto trust = make_trust(what->config.tls_ca_file);
+    if (!trust) {
+        return std::unexpected(trust.error());
+    }
+    auto fitting = std::make_shared<plan>(*what);
+    fitting->config.limits.in_flight = std::min(fitting->config.limits.in_flight, room_);
+    return std::make_shared<engine>(context_.get_executor(), fitting, *trust, make_listener());
+}
+
+std::optional<int> daemon_process::listen()
+{
+    auto inherited = take_inherited_sockets();
+    if (!inherited) {
+        std::fprintf(stderr, "reachd: %s\n", inherited.error().detail.c_str());
+        return exit_system;
+    }
+    auto listeners = inherited->empty()
+                         ? bind_listeners({.directory = where_.runtime_dir.string(), .control_group = options_.control_group})
+                         : adopt_listeners(*inherited);
+    if (!listeners) {
+        std::fprintf(stderr, "reachd: %s\n", listeners.error().detail.c_str());
+        return listeners.error().code == errc::in_use ? exit_in_use : exit_system;
+    }
+    server_.serve(std::move(*listeners));
+    return std::nullopt;
+}
+
+std::optional<int> daemon_process::start()
+{
+    const auto site = load_site(where_);
+    if (!site) {
+        for (const auto& fault : site.error()) {
+            std::fprintf(stderr, "reachd: %s\n", to_text(fault).c_str());
+        }
+        return exit_config;
+    }
+    auto made = make_engine(*site);
+    if (!made) {
+        std::fprintf(stderr, "reachd: %s\n", made.error().detail.c_str());
+        return exit_config;
+    }
+    engine_ = *made;
+    return listen();
+}
+
+asio::awaitable<void> daemon_process::keep_probing(std::shared_ptr<engine> work)
+{
+    co_await work->keep_probing();
+}
+
+asio::awaitable<void> daemon_process::retire(std::shared_ptr<engine> old)
+{
+    const auto left = co_await old->stop(steady::now() + stop_time);
+    if (left > 0) {
+        tell_failure("reload", fmt::format("{} probes of the old configuration would not end", left));
+        // Destroying it would pull the ground from under them.
+        static_cast<void>(new std::shared_ptr<engine>{old});
+    }
+}
+
+asio::awaitable<parsed<std::size_t>> daemon_process::reload()
+{
+    notify_service_manager(fmt::format(
+        "RELOADING=1\nMONOTONIC_USEC={}",
+        std::chrono::duration_cast<microseconds>(steady::now().time_since_epoch()).count()
+    ));
+    auto site = load_site(where_);
+    file_faults faults;
+    std::shared_ptr<engine> made;
+    if (!site) {
+        faults = site.error();
+    } else if (auto fresh = make_engine(*site); fresh) {
+        made = *fresh;
+    } else {
+        faults.push_back({
+            .file = where_.config.string(), .pointer = "/tls/ca_file", .message = fresh.error().detail,
+            .code = fresh.error().code,
+        });
+    }
+    if (!faults.empty()) {
+        for (const auto& fault : faults) {
+            log_.write(
+                events::config_rejected,
+                to_text(fault) + "; what was in force stays",
+                {{"file", fault.file}, {"pointer", fault.pointer}, {"line", fault.line}}
+            );
+        }
+        publish(events::config_rejected, {{"message", to_text(faults.front())}});
+        notify_service_manager("READY=1\nSTATUS=" + told_status_);
+        co_return std::unexpected(std::move(faults));
+    }
+    const auto old = std::exchange(engine_, nullptr);
+    made->inherit(*old);
+    engine_ = made;
+    tasks_.spawn("retire", retire(old));
+    tasks_.spawn("schedule", keep_probing(engine_));
+    const auto rows = engine_->what().rows.size();
+    log_.write(events::config_reloaded, fmt::format("{} requirements are in force", rows), {{"file", where_.config.string()}});
+    publish(events::config_reloaded, {{"requirements", rows}});
+    notify_service_manager("READY=1\nSTATUS=" + told_status_);
+    co_return rows;
+}
+
+asio::awaitable<void> daemon_process::watch_reloads()
+{
+    while (true) {
+        const auto [code, number] = co_await hangups_.async_wait(asio::as_tuple(asio::use_awaitable));
+        if (code) {
+            co_return;
+        }
+        auto ignored = co_await reload(); // it has told its faults
+        static_cast<void>(ignored);
+    }
+}
+
+// Fed from the event loop itself: a loop that hangs is not fed.
+asio::awaitable<void> daemon_process::feed_watchdog(microseconds interval)
+{
+    while (co_await sleep_until(steady::now() + interval)) {
+        notify_service_manager("WATCHDOG=1");
+    }
+}
+
+asio::awaitable<void> daemon_process::shut_down()
+{
+    notify_service_manager("STOPPING=1");
+    log_.write(events::stopping, "a signal asked for the end", json::object());
+    const auto deadline = steady::now() + stop_time;
+    hangups_.cancel();
+    co_await engine_->stop(deadline);
+    co_await server_.stop(deadline);
+    tasks_.cancel();
+    co_await tasks_.join(deadline);
+}
+
+asio::awaitable<void> daemon_process::run()
+{
+    asio::signal_set ends{context_, SIGTERM, SIGINT};
+    tasks_.spawn("schedule", keep_probing(engine_));
+    tasks_.spawn("reloads", watch_reloads());
+    if (const auto interval = watchdog_interval()) {
+        tasks_.spawn("watchdog", feed_watchdog(*interval));
+    }
+    const auto rows = engine_->what().rows.size();
+    log_.write(
+        events::started,
+        fmt::format("{} requirements of {} catalogues", rows, engine_->what().catalogues.size()),
+        {{"version", options_.version}, {"config", where_.config.string()}, {"runtime_dir", where_.runtime_dir.string()}}
+    );
+    notify_service_manager("READY=1\nSTATUS=first measurements under way");
+    co_await ends.async_wait(asio::as_tuple(asio::use_awaitable));
+    // A second signal means now: nothing of it is lost that is on disk.
+    ends.async_wait([](const boost::system::error_code& again, int) {
+        if (!again) {
+            ::_exit(exit_second_signal);
+        }
+    });
+    co_await shut_down();
+    ends.cancel();
+}
+
+} // namespace
+
+int run_daemon(const daemon_options& options)
+{
+    ::signal(SIGPIPE, SIG_IGN);
+    const auto room = make_room_for_flows();
+    asio::io_context context{1};
+    daemon_process daemon{context, options, find_paths(options.where, running_program()), room};
+    if (const auto failed = daemon.start()) {
+        return *failed;
+    }
+    std::exception_ptr broken;
+    asio::co_spawn(context, daemon.run(), [&broken](const std::exception_ptr& what) { broken = what; });
+    context.run();
+    if (broken) {
+        std::fprintf(stderr, "reachd: %s\n", text_of(broken).c_str());
+        return exit_system;
+    }
+    return 0;
+}
+
+} // namespace reachd

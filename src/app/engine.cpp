@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/app/engine.hpp"
+
+#include "reachd/core/expand.hpp"
+#include "reachd/net/deadline.hpp"
+#include "reachd/net/local_network_reader.hpp"
+#include "reachd/net/wall_clock.hpp"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+namespace reachd {
+
+namespace asio = boost::asio;
+
+namespace {
+
+// A resolver's own limit (resolv.conf(5): 5 s a try) is longer; nobody waits for it in an application.
+constexpr seconds resolve_time{5};
+constexpr std::uint16_t https_port = 443;
+constexpr std::uint16_t http_port = 80;
+
+std::uint64_t make_seed()
+{
+    std::random_device source;
+    return (std::uint64_t{source()} << 32) | source();
+}
+
+task_group::failure_handler forward_failures(const engine_listener& listener)
+{
+    return [told = listener.failed](const std::string& name, const std::exception_ptr& what) {
+        if (!told) {
+            return;
+        }
+        try {
+            std::rethrow_exception(what);
+        } catch (const std::exception& thrown) {
+            told(name, thrown.what());
+        } catch (...) {
+            told(name, "an unknown exception");
+        }
+    };
+}
+
+// Runs at the end of a scope, however it is left.
+template <class Action>
+class at_exit {
+public:
+    explicit at_exit(Action action) : action_{std::move(action)} {}
+    at_exit(const at_exit&) = delete;
+    at_exit& operator=(const at_exit&) = delete;
+    ~at_exit() { action_(); }
+
+private:
+    Action action_;
+};
+
+} // namespace
+
+engine::engine(
+    asio::any_io_executor executor, std::shared_ptr<const plan> what,
+    std::shared_ptr<asio::ssl::context> trust, engine_listener listener
+)
+    : executor_{std::move(executor)},
+      plan_{std::move(what)},
+      trust_{std::move(trust)},
+      listener_{std::move(listener)},
+      work_(plan_->rows.size()),
+      resolver_{executor_},
+      pacer_{plan_->config.limits, make_seed()},
+      pump_timer_{executor_},
+      wake_{executor_},
+      rounds_{executor_, forward_failures(listener_)},
+      probes_{executor_, forward_failures(listener_)}
+{
+    state_.rows.resize(plan_->rows.size());
+    const auto& times = plan_->config.schedule;
+    const auto rounds = std::max<std::int64_t>(1, times.sweep_interval / times.interval);
+    for (auto& work : work_) {
+        work.turn.rounds_per_sweep = static_cast<std::size_t>(rounds);
+    }
+    refresh();
+}
+
+void engine::inherit(const engine& older)
+{
+    for (std::size_t i = 0; i < plan_->rows.size(); ++i) {
+        const auto found = std::ranges::find(older.plan_->rows, plan_->rows[i]);
+        if (found != older.plan_->rows.end() && older.plan_->vantages == plan_->vantages) {
+            const auto at = static_cast<std::size_t>(found - older.plan_->rows.begin());
+            state_.rows[i] = older.state_.rows[at];
+            work_[i].turn = older.work_[at].turn;
+            work_[i].last_whole = older.work_[at].last_whole;
+            work_[i].whole_once = older.work_[at].whole_once;
+        }
+    }
+    state_.state = older.state_.state;
+    state_.since = older.state_.since;
+    refresh();
+}
+
+void engine::leave_out(std::size_t row, std::string why)
+{
+    state_.rows[row].not_run = std::move(why);
+}
+
+void engine::refresh()
+{
+    const auto changes = evaluate(*plan_, state_, wall_now());
+    for (const auto& change : changes) {
+        if (listener_.row_changed && state_.rows[change.row].checked) {
+            listener_.row_changed(change);
+        }
+    }
+}
+
+void engine::start_round(std::size_t row, round_kind kind)
+{
+    work_[row].running = true;
+    rounds_.spawn(plan_->rows[row].id, run_round(row, kind));
+}
+
+asio::awaitable<void> engine::probe(std::vector<std::size_t> rows)
+{
+    progress_ = {.rows = rows.size()};
+    std::vector<std::size_t> awaited;
+    for (const auto row : rows) {
+        awaited.push_back(work_[row].rounds_ended + 1);
+        if (!work_[row].running) {
+            start_round(row, round_kind::whole);
+        }
+    }
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        auto& work = work_[rows[i]];
+        while (work.rounds_ended < awaited[i] && !stopping_) {
+            asio::steady_timer woken{executor_, time_point::max()};
+            work.waiting.push_back(&woken);
+            co_await woken.async_wait(asio::as_tuple(asio::use_awaitable));
+            std::erase(work.waiting, &woken);
+        }
+    }
+}
+
+asio::awaitable<void> engine::keep_probing()
+{
+    std::vector<std::size_t> rows;
+    for (std::size_t i = 0; i < plan_->rows.size(); ++i) {
+        const auto& row = plan_->rows[i];
+        if (row.not_configured.empty() && std::holds_alternative<outbound_row>(row.what)) {
+            rows.push_back(i);
+        }
+    }
+    schedule_.emplace(rows, plan_->config.schedule.interval, steady::now(), make_seed());
+    for (const auto row : rows) {
+        if (!state_.rows[row].checked) {
+            schedule_->hurry(row, steady::now()); // nothing is known yet: the pacer spreads it
+        }
+    }
+    while (!stopping_) {
+        const auto due = schedule_->next_due();
+        if (due && due->when <= steady::now()) {
+            schedule_->started(due->row);
+            rounds_.spawn(plan_->rows[due->row].id, scheduled_round(due->row));
+            continue;
+        }
+        wake_.expires_at(due ? due->when : time_point::max());
+        co_await wake_.async_wait(asio::as_tuple(asio::use_awaitable));
+    }
+}
+
+asio::awaitable<void> engine::scheduled_round(std::size_t row)
+{
+    const auto before = state_.rows[row].state;
+    const auto runs_before = state_.rows[row].runs.size();
+    auto& work = work_[row];
+    if (!work.running) {
+        const bool whole = !work.whole_once ||
+                           steady::now() - work.last_whole >= plan_->config.schedule.sweep_interval;
+        work.running = true;
+        co_await run_round(row, whole ? round_kind::whole : round_kind::in_turn);
+    }
+    const auto& now = state_.rows[row];
+    const auto how = now.state == row_answer::pass                                 ? schedule::round_result::healthy
+                     : now.state != before || now.runs.size() != runs_before ? schedule::round_result::changed
+                                                                             : schedule::round_result::still_the_same;
+    schedule_->finished(row, how, steady::now());
+    wake_.cancel();
+}
+
+asio::awaitable<void> engine::run_round(std::size_t row, round_kind kind)
+{
+    const auto leave = [this, row] {
+        auto& work = work_[row];
+        work.running = false;
+        ++work.rounds_ended;
+        for (auto* waiter : work.waiting) {
+            waiter->cancel();
+        }
+    };
+    const at_exit mark_ended{leave};
+    if (std::holds_alternative<outbound_row>(plan_->rows[row].what) &&
+        plan_->rows[row].not_configured.empty()) {
+        co_await measure_row(row, kind);
+    }
+    ++progress_.rows_done;
+    tell_progress();
+    if (listener_.round_finished) {
+        listener_.round_finished(row);
+    }
+}
+
+asio::awaitable<void> engine::measure_row(std::size_t row, round_kind kind)
+{
+    const auto& what = std::get<outbound_row>(plan_->rows[row].what);
+    co_await resolve_names(row);
+    if (stopping_) {
+        co_return;
+    }
+    auto& state = state_.rows[row];
+    auto endpoints = expand(what, state.lookups, plan_->vantages, state.endpoints);
+    if (state.checked && listener_.address_appeared) {
+        for (const auto& one : new_addresses(state.endpoints, endpoints)) {
+            listener_.address_appeared(row, one);
+        }
+    }
+    state.endpoints = std::move(endpoints);
+    rotation whole;
+    const auto chosen = select_round(
+        what.expect, state.endpoints, kind == round_kind::whole ? whole : work_[row].turn
+    );
+    const auto of = std::make_shared<round>(executor_);
+    for (const auto index : chosen) {
+        if (!state.endpoints[index].without_probing) {
+            ++of->left;
+            ++progress_.known;
+            probes_.spawn(plan_->rows[row].id, probe_endpoint(row, index, of));
+        }
+    }
+    tell_progress();
+    co_await wait_for(of);
+    if (stopping_) {
+        co_return;
+    }
+    if (kind == round_kind::whole) {
+        work_[row].last_whole = steady::now();
+        work_[row].whole_once = true;
+    }
+    state.checked = wall_now();
+    state_.local = read_local_network();
+    refresh();
+}
+
+asio::awaitable<void> engine::wait_for(std::shared_ptr<round> of)
+{
+    while (of->left > 0 && !stopping_) {
+        of->ended.expires_at(time_point::max());
+        co_await of->ended.async_wait(asio::as_tuple(asio::use_awaitable));
+    }
+}
+
+asio::awaitable<void> engine::look_up_into(std::string name, name_lookup* into, std::shared_ptr<round> of)
+{
+    const auto leave = [of] {
+        if (--of->left == 0) {
+            of->ended.cancel();
+        }
+    };
+    const at_exit count_down{leave};
+    *into = co_await resolver_.look_up(std::move(name), steady::now() + resolve_time);
+}
+
+asio::awaitable<void> engine::resolve_names(std::size_t row)
+{
+    const auto& names = std::get<outbound_row>(plan_->rows[row].what).names;
+    // Shared with the look-ups, which may outlive this round when the engine is stopped.
+    const auto lookups = std::make_shared<std::vector<name_lookup>>(names.size());
+    const auto of = std::make_shared<round>(executor_);
+    of->left = names.size();
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        probes_.spawn(names[i], look_up_into(names[i], &(*lookups)[i], of));
+    }
+    co_await wait_for(of);
+    if (!stopping_) {
+        state_.rows[row].lookups = *lookups;
+    }
+}
+
+asio::awaitable<void> engine::probe_endpoint(std::size_t row, std::size_t index, std::shared_ptr<round> of)
+{
+    const auto leave = [this, of] {
+        ++progress_.done;
+        tell_progress();
+        if (--of->left == 0) {
+            of->ended.cancel();
+        }
+    };
+    const at_exit count_down{leave};
+    const auto order = order_for(
+        std::get<outbound_row>(plan_->rows[row].what), state_.rows[row].endpoints[index]
+    );
+    const bool granted = co_await take_place(order.target.address);
+    if (!granted) {
+        co_return;
+    }
+    const auto free = [this] { give_place(); };
+    const at_exit free_place{free};
+    auto seen = co_await check_endpoint(order, trust_);
+    if (!stopping_) {
+        state_.rows[row].endpoints[index].seen = std::move(seen);
+    }
+}
+
+endpoint_order engine::order_for(const outbound_row& row, const endpoint_state& one) const
+{
+    const auto& limits = plan_->config.limits;
+    endpoint_order order{
+        .target = {*one.address, one.port, one.transport},
+        .name = one.name,
+        .attempts = limits.attempts,
+        .timeout = limits.connect_timeout,
+    };
+    const auto from = std::ranges::find(plan_->vantages, one.vantage, &vantage::name);
+    if (from != plan_->vantages.end()) {
+        order.way = {.interface = from->interface, .source = from->source};
+    }
+    const bool named_tcp = !one.name.empty() && one.transport == transport::tcp;
+    const bool wants_service = row.expect == expectation::service;
+    if (named_tcp && one.port == https_port && wants_service) {
+        order.greet = greeting::tls;
+    } else if (named_tcp && one.port == http_port && row.expect != expectation::blocked) {
+        order.greet = wants_service ? greeting::http : greeting::http_if_answered;
+    }
+    return order;
+}
+
+asio::awaitable<bool> engine::take_place(ip_address towards)
+{
+    place mine{executor_};
+    mine.ready.expires_at(time_point::max());
+    const auto ticket = next_ticket_++;
+    places_.emplace(ticket, &mine);
+    const auto leave = [this, ticket] { places_.erase(ticket); };
+    const at_exit forget{leave};
+    pacer_.add(ticket, towards);
+    pump();
+    while (!mine.granted && !stopping_) {
+        co_await mine.ready.async_wait(asio::as_tuple(asio::use_awaitable));
+    }
+    co_return mine.granted && !stopping_;
+}
+
+void engine::give_place()
+{
+    pacer_.finished();
+    pump();
+}
+
+void engine::pump()
+{
+    while (true) {
+        const auto action = pacer_.next(steady::now());
+        if (const auto* begin = std::get_if<pacer::start>(&action)) {
+            const auto found = places_.find(begin->which);
+            if (found == places_.end()) {
+                pacer_.finished(); // its coroutine has gone
+                continue;
+            }
+            found->second->granted = true;
+            found->second->ready.cancel();
+            continue;
+        }
+        if (const auto* wait = std::get_if<pacer::wait_until>(&action)) {
+            pump_timer_.expires_at(wait->when);
+            pump_timer_.async_wait([this](const boost::system::error_code& code) {
+                if (!code) {
+                    pump();
+                }
+            });
+        }
+        return;
+    }
+}
+
+void engine::tell_progress()
+{
+    if (listener_.progressed) {
+        listener_.progressed(progress_);
+    }
+}
+
+asio::awaitable<std::size_t> engine::stop(time_point deadline)
+{
+    stopping_ = true;
+    pacer_.drop_all();
+    pump_timer_.cancel();
+    wake_.cancel();
+    probes_.cancel();
+    rounds_.cancel();
+    auto left = co_await probes_.join(deadline);
+    left += co_await rounds_.join(deadline);
+    co_return left;
+}
+
+} // namespace reachd

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/app/site_check.hpp"
+
+#include "reachd/core/json.hpp"
+#include "reachd/core/site_report.hpp"
+#include "reachd/net/tls_probe.hpp"
+#include "reachd/net/wall_clock.hpp"
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/resource.h>
+
+namespace reachd {
+
+namespace asio = boost::asio;
+
+namespace {
+
+// Flows at once with --fast; the kernel's own limits are far higher.
+constexpr unsigned fast_in_flight = 4096;
+// Descriptors that are no flows: logs, DNS, timers, sockets of the daemon.
+constexpr rlim_t reserved_descriptors = 64;
+constexpr rlim_t most_descriptors = 65536;
+constexpr seconds stop_time{5};
+
+result<void> keep_vantage(plan& out, const std::string& name)
+{
+    const auto found = std::ranges::find(out.vantages, name, &vantage::name);
+    if (found == out.vantages.end()) {
+        std::vector<std::string> names;
+        for (const auto& one : out.vantages) {
+            names.push_back(one.name.empty() ? "(none is configured)" : one.name);
+        }
+        return std::unexpected(error{
+            errc::not_found,
+            stage::configure,
+            fmt::format("there is no vantage \"{}\"; known: {}", name, fmt::join(names, ", ")),
+        });
+    }
+    out.vantages = {*found};
+    return {};
+}
+
+result<void> keep_rows(plan& out, const std::vector<std::string>& only)
+{
+    for (const auto& word : only) {
+        if (std::ranges::none_of(out.rows, [&](const plan_row& row) { return is_named(row, word); })) {
+            std::vector<std::string_view> ids;
+            for (const auto& row : out.rows) {
+                ids.emplace_back(row.id);
+            }
+            const auto hint = nearest(word, ids);
+            return std::unexpected(error{
+                errc::not_found,
+                stage::configure,
+                fmt::format(
+                    "there is no requirement \"{}\"{}",
+                    word,
+                    hint ? fmt::format("; did you mean \"{}\"?", *hint) : std::string{}
+                ),
+            });
+        }
+    }
+    std::erase_if(out.rows, [&](const plan_row& row) {
+        return std::ranges::none_of(only, [&](const std::string& word) { return is_named(row, word); });
+    });
+    return {};
+}
+
+struct check_run {
+    std::shared_ptr<engine> work;
+    bool interrupted = false;
+};
+
+asio::awaitable<void> run_all(check_run& run, asio::signal_set& signals)
+{
+    std::vector<std::size_t> rows(run.work->what().rows.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        rows[i] = i;
+    }
+    co_await run.work->probe(rows);
+    co_await run.work->stop(steady::now() + stop_time);
+    signals.cancel();
+}
+
+asio::awaitable<void> stop_early(check_run& run)
+{
+    co_await run.work->stop(steady::now() + stop_time);
+}
+
+void mark_not_run(check_run& run)
+{
+    for (std::size_t i = 0; i < run.work->what().rows.size(); ++i) {
+        const auto& row = run.work->what().rows[i];
+        if (std::holds_alternative<outbound_row>(row.what) && row.not_configured.empty() &&
+            !run.work->state().rows[i].checked) {
+            run.work->leave_out(i, "the check was stopped first");
+        }
+    }
+    run.work->refresh();
+}
+
+} // namespace
+
+unsigned make_room_for_flows()
+{
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return 256;
+    }
+    limit.rlim_cur = std::min(limit.rlim_max, most_descriptors);
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    const auto room = limit.rlim_cur > 2 * reserved_descriptors ? limit.rlim_cur - reserved_descriptors
+                                                                : limit.rlim_cur / 2;
+    return static_cast<unsigned>(std::max<rlim_t>(room, 1));
+}
+
+result<std::shared_ptr<const plan>> narrow(const plan& whole, const check_options& options)
+{
+    auto out = std::make_shared<plan>(whole);
+    if (!options.vantage.empty()) {
+        if (auto kept = keep_vantage(*out, options.vantage); !kept) {
+            return std::unexpected(kept.error());
+        }
+    }
+    if (!options.only.empty()) {
+        if (auto kept = keep_rows(*out, options.only); !kept) {
+            return std::unexpected(kept.error());
+        }
+    }
+    auto& limits = out->config.limits;
+    if (options.fast) {
+        limits.new_flows_per_s = 0;
+        limits.new_flows_per_destination_per_s = 0;
+        limits.in_flight = fast_in_flight;
+    }
+    return out;
+}
+
+result<check_result> run_site_check(std::shared_ptr<const plan> what, const check_options& options)
+{
+    auto trust = make_trust(what->config.tls_ca_file);
+    if (!trust) {
+        return std::unexpected(trust.error());
+    }
+    const auto room = make_room_for_flows();
+    auto fitting = std::make_shared<plan>(*what);
+    fitting->config.limits.in_flight = std::min(fitting->config.limits.in_flight, room);
+
+    asio::io_context context{1};
+    check_run run;
+    engine_listener listener;
+    listener.progressed = options.progressed;
+    listener.round_finished = [&run, &options](std::size_t row) {
+        if (options.row_done) {
+            options.row_done(run.work->what().rows[row].id, to_string(run.work->state().rows[row].state));
+        }
+    };
+    run.work = std::make_shared<engine>(context.get_executor(), fitting, *trust, listener);
+    if (options.quick) {
+        for (std::size_t i = 0; i < what->rows.size(); ++i) {
+            if (std::holds_alternative<idle_timer>(what->rows[i].what)) {
+                run.work->leave_out(i, "an idle timer needs a long wait, which --quick leaves out");
+            }
+        }
+    }
+    task_group tasks{context.get_executor(), {}};
+    asio::signal_set signals{context, SIGINT, SIGTERM};
+    tasks.spawn("check", run_all(run, signals));
+    signals.async_wait([&run, &tasks](const boost::system::error_code& code, int) {
+        if (!code) {
+            run.interrupted = true;
+            tasks.spawn("stop", stop_early(run));
+        }
+    });
+    context.run();
+    if (run.interrupted) {
+        mark_not_run(run);
+    } else {
+        run.work->refresh();
+    }
+    return check_result{
+        .report = site_report(run.work->what(), run.work->state(), {}, wall_now()),
+        .answer = run.work->state().state,
+        .interrupted = run.interrupted,
+    };
+}
+
+} // namespace reachd

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/app/cli.hpp"
+
+#include <CLI/CLI.hpp>
+
+namespace {
+
+using reachd::cli_check;
+using reachd::cli_common;
+using reachd::cli_query;
+
+// Which options of a query a command has.
+enum takes : unsigned {
+    nothing = 0,
+    json = 1,       // --format text|json
+    nagios = 2,     // --format text|json|nagios
+    selection = 4,  // --catalogue, --requirement
+    words = 8,      // what follows
+};
+
+struct command {
+    const char* name;
+    int (*run)(const cli_common&, const cli_query&);
+    unsigned options;
+    const char* help;
+    const char* example;
+};
+
+constexpr command commands[] = {
+    {"status", reachd::command_status, json, "the site's answer, from the daemon", "reachctl status"},
+    {"health", reachd::command_health, nagios, "one line for monitoring systems", "reachctl health --format nagios"},
+    {"report", reachd::command_report, json | selection, "every requirement, from the daemon",
+     "reachctl report --requirement signaling"},
+    {"endpoint", reachd::command_endpoint, json | words, "one endpoint with all its evidence",
+     "reachctl endpoint tcp 54.215.171.160 443"},
+    {"watch", reachd::command_watch, nothing, "what changes, as it changes", "reachctl watch"},
+    {"probe", reachd::command_probe, json | words, "measure requirements now (none named: all)",
+     "reachctl probe signaling maps"},
+    {"reload", reachd::command_reload, nothing, "have the daemon read its files again", "reachctl reload"},
+    {"catalogues", reachd::command_catalogues, json, "what the daemon measures, and why", "reachctl catalogues"},
+    {"doctor", reachd::command_doctor, json, "what this machine can and cannot measure", "reachctl doctor"},
+};
+
+void add_query_options(CLI::App& app, const command& what, cli_query& query)
+{
+    if (what.options & json) {
+        app.add_option("--format", query.format, "text or json")->check(CLI::IsMember({"text", "json"}));
+    }
+    if (what.options & nagios) {
+        app.add_option("--format", query.format, "text, json or nagios")
+            ->check(CLI::IsMember({"text", "json", "nagios"}));
+    }
+    if (what.options & selection) {
+        app.add_option("--catalogue", query.catalogue, "only this catalogue");
+        app.add_option("--requirement", query.requirement, "only this requirement");
+    }
+    if (what.options & words) {
+        app.add_option("what", query.words, "as in the example");
+    }
+}
+
+void add_check(CLI::App& app, cli_check& check)
+{
+    auto* one = app.add_subcommand("check", "check the whole site now, without a daemon");
+    one->footer("Example: reachctl check --only signaling --format json --output signaling.json");
+    one->add_option("--only", check.only, "only this requirement; may be given again")->allow_extra_args(false);
+    one->add_option("--vantage", check.vantage, "only from this vantage of the configuration");
+    one->add_option("--format", check.format, "table, json or jsonl")
+        ->check(CLI::IsMember({"table", "json", "jsonl"}));
+    one->add_option("--output", check.output, "write to this file instead of stdout");
+    one->add_flag("--quick", check.quick, "leave out what needs a long wait (it is then unproven)");
+    one->add_flag("--fast", check.fast, "lift the pacing: firewalls may take the check for a port scan");
+}
+
+} // namespace
+
+int main(int count, char** arguments)
+{
+    cli_common common;
+    cli_check check;
+    std::array<cli_query, std::size(commands)> queries;
+
+    CLI::App app{"Proves what a site can and cannot reach.\nExit codes: 0 ready, 2 not ready, 3 unproven or no daemon, 64 wrong usage, 78 faulty files."};
+    app.set_version_flag("-V,--version", REACHD_VERSION);
+    app.footer("Example: reachctl check");
+    app.require_subcommand(1);
+    app.fallthrough();
+    const std::map<std::string, reachd::colour_choice> colours{
+        {"auto", reachd::colour_choice::automatic},
+        {"always", reachd::colour_choice::always},
+        {"never", reachd::colour_choice::never},
+    };
+    app.add_option("--color", common.colour, "auto, always or never")
+        ->transform(CLI::CheckedTransformer(colours))
+        ->option_text("auto|always|never");
+    app.add_option("--config", common.where.config, "the site's configuration");
+    app.add_option("--catalogue-dir", common.where.catalogue_dirs, "where to look for catalogues first")
+        ->allow_extra_args(false);
+    app.add_option("--runtime-dir", common.where.runtime_dir, "where the daemon's sockets are");
+    app.add_option("--socket", common.socket, "one socket of the daemon");
+    add_check(app, check);
+    for (std::size_t i = 0; i < std::size(commands); ++i) {
+        auto* one = app.add_subcommand(commands[i].name, commands[i].help);
+        one->footer(std::string{"Example: "} + commands[i].example);
+        add_query_options(*one, commands[i], queries[i]);
+    }
+    try {
+        app.parse(count, arguments);
+    } catch (const CLI::ParseError& wrong) {
+        return app.exit(wrong) == 0 ? 0 : reachd::exit_usage;
+    }
+    if (app.got_subcommand("check")) {
+        return command_check(common, check);
+    }
+    for (std::size_t i = 0; i < std::size(commands); ++i) {
+        if (app.got_subcommand(commands[i].name)) {
+            return commands[i].run(common, queries[i]);
+        }
+    }
+    return reachd::exit_usage;
+}

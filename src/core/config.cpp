@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/core/config.hpp"
+
+#include "reachd/core/json.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <set>
+#include <utility>
+
+namespace reachd {
+namespace {
+
+constexpr std::size_t max_site_bytes = 100;     // it heads every report
+constexpr std::size_t max_name_bytes = 64;      // of a vantage
+constexpr std::size_t max_interface_bytes = 15; // IFNAMSIZ less its NUL, linux/if.h
+constexpr std::size_t max_catalogues = 256;
+constexpr std::size_t max_vantages = 64;
+constexpr std::size_t max_reflectors = 16;
+constexpr std::size_t max_rungs = 64; // of one ladder; the built-in ones have 15
+constexpr std::int64_t most_seconds = 30 * 86400;
+constexpr std::int64_t most_rung_s = 86400;
+constexpr std::int64_t most_flows = 100000; // about what one source address has ports for in a second
+constexpr std::int64_t most_in_flight = 10000;
+constexpr std::int64_t least_timeout_ms = 100; // below it a continent away looks like silence
+constexpr std::int64_t most_timeout_ms = 60000;
+constexpr std::int64_t most_attempts = 10;
+constexpr std::int64_t most_days = 3650;
+
+bool is_vantage_name(std::string_view text)
+{
+    const auto is_plain = [](char byte) {
+        return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9');
+    };
+    return !text.empty() && text.size() <= max_name_bytes && is_plain(text.front()) &&
+           std::ranges::all_of(text, [&](char byte) {
+               return is_plain(byte) || byte == '-' || byte == '_' || byte == '.';
+           });
+}
+
+// dev_valid_name() of the kernel: no '/', ':' or blank, and not "." or "..".
+bool is_interface_name(std::string_view text)
+{
+    return !text.empty() && text.size() <= max_interface_bytes && text != "." && text != ".." &&
+           text.find_first_of("/: ") == std::string_view::npos;
+}
+
+// Text that must say something when it is there.
+std::string read_filled(object_reader& reader, std::string_view key)
+{
+    auto text = reader.text(key);
+    if (text && text->empty()) {
+        reader.fault(key, "must not be empty; leave the key out instead");
+    }
+    return std::move(text).value_or("");
+}
+
+void read_seconds(object_reader& reader, std::string_view key, std::chrono::seconds& into)
+{
+    if (const auto number = reader.integer(key, 1, most_seconds)) {
+        into = std::chrono::seconds{*number};
+    }
+}
+
+void read_count(object_reader& reader, std::string_view key, std::int64_t least, std::int64_t most, unsigned& into)
+{
+    if (const auto number = reader.integer(key, least, most)) {
+        into = static_cast<unsigned>(*number);
+    }
+}
+
+std::vector<std::string> read_catalogues(object_reader& root)
+{
+    const auto ids = root.texts("catalogues").value_or(std::vector<std::string>{});
+    if (ids.size() > max_catalogues) {
+        root.fault("catalogues", fmt::format("must have at most {} entries, not {}", max_catalogues, ids.size()));
+        return {};
+    }
+    std::set<std::string_view> seen;
+    for (std::size_t index = 0; index < ids.size(); ++index) {
+        if (!is_id(ids[index])) {
+            const auto message = fmt::format(
+                "must be the id of a catalogue (small letters, digits and '-'), not {}", in_quotes(ids[index])
+            );
+            root.fault_at("catalogues", index, message);
+        } else if (!seen.insert(ids[index]).second) {
+            root.fault_at("catalogues", index, fmt::format("{} is listed twice", in_quotes(ids[index])));
+        }
+    }
+    return ids;
+}
+
+// A number, a text or a list of texts, as a list of texts.
+std::vector<std::string> read_value(object_reader& values, const std::string& name)
+{
+    const auto& raw = *values.member(name);
+    if (raw.is_number()) {
+        const auto port = values.integer(name, 1, 65535); // only ports are numbers
+        return port ? std::vector{fmt::format("{}", *port)} : std::vector<std::string>{};
+    }
+    if (raw.is_array()) {
+        if (raw.empty()) {
+            values.fault(name, "must not be empty; leave the key out while the value is not known");
+        } else if (raw.size() > max_destinations) {
+            values.fault(name, fmt::format("must have at most {} entries, not {}", max_destinations, raw.size()));
+            return {};
+        }
+        return values.texts(name).value_or(std::vector<std::string>{});
+    }
+    if (!raw.is_string()) {
+        values.fault(name, "must be a number, a text or a list of texts");
+        return {};
+    }
+    return {read_filled(values, name)};
+}
+
+void read_values(object_reader& root, config& into)
+{
+    if (!root.has("values")) {
+        return;
+    }
+    auto catalogues = root.child("values");
+    for (const auto& [id, unused] : catalogues.value().items()) {
+        auto values = catalogues.child(id);
+        auto& texts = into.values[id];
+        for (const auto& [name, also_unused] : values.value().items()) {
+            texts[name] = read_value(values, name);
+        }
+    }
+}
+
+vantage read_vantage(object_reader& reader)
+{
+    reader.allow({"name", "interface", "source"});
+    reader.require("name", "what reports call this way out");
+    vantage way;
+    way.name = reader.text("name").value_or("");
+    if (reader.has("name") && !is_vantage_name(way.name)) {
+        reader.fault(
+            "name", fmt::format("must be letters, digits, '.', '_' and '-', {} at most, not {}", max_name_bytes,
+                                in_quotes(way.name))
+        );
+    }
+    if (const auto name = reader.text("interface")) {
+        way.interface = *name;
+        if (!is_interface_name(*name)) {
+            constexpr auto form = "must be the name of an interface (1 to {} bytes, no '/', ':' or blank), not {}";
+            const auto message = fmt::format(form, max_interface_bytes, in_quotes(*name));
+            reader.fault("interface", message);
+        }
+    }
+    if (const auto text = reader.text("source")) {
+        way.source = parse_address(*text);
+        if (!way.source || destination_fault(*text)) {
+            reader.fault("source", fmt::format("must be an address of this host, not {}", in_quotes(*text)));
+        }
+    }
+    if (!reader.has("interface") && !reader.has("source")) {
+        reader.fault("", "must have 'interface' or 'source', or both");
+    }
+    return way;
+}
+
+void read_vantages(object_reader& root, config& into)
+{
+    auto readers = root.children("vantages");
+    if (readers.size() > max_vantages) {
+        root.fault("vantages", fmt::format("must have at most {} entries, not {}", max_vantages, readers.size()));
+        return;
+    }
+    std::set<std::string> names;
+    for (auto& reader : readers) {
+        into.vantages.push_back(read_vantage(reader));
+        const auto& name = into.vantages.back().name;
+        if (!name.empty() && !names.insert(name).second) {
+            reader.fault("name", fmt::format("{} is the name of an earlier vantage", in_quotes(name)));
+        }
+    }
+}
+
+void read_schedule(object_reader reader, schedule_config& into)
+{
+    reader.allow({"interval_s", "nat_interval_s", "sweep_interval_s"});
+    read_seconds(reader, "interval_s", into.interval);
+    read_seconds(reader, "nat_interval_s", into.nat_interval);
+    read_seconds(reader, "sweep_interval_s", into.sweep_interval);
+}
+
+void read_limits(object_reader reader, limits_config& into)
+{
+    reader.allow({"new_flows_per_s", "new_flows_per_destination_per_s", "in_flight", "connect_timeout_ms",
+                  "attempts"});
+    read_count(reader, "new_flows_per_s", 0, most_flows, into.new_flows_per_s);
+    read_count(reader, "new_flows_per_destination_per_s", 0, most_flows, into.new_flows_per_destination_per_s);
+    read_count(reader, "in_flight", 1, most_in_flight, into.in_flight);
+    read_count(reader, "attempts", 1, most_attempts, into.attempts);
+    if (const auto number = reader.integer("connect_timeout_ms", least_timeout_ms, most_timeout_ms)) {
+        into.connect_timeout = std::chrono::milliseconds{*number};
+    }
+}
+
+void read_reflectors(object_reader& root, config& into)
+{
+    auto readers = root.children("reflectors");
+    if (readers.size() > max_reflectors) {
+        root.fault("reflectors", fmt::format("must have at most {} entries, not {}", max_reflectors, readers.size()));
+        return;
+    }
+    std::set<std::pair<std::string, std::uint16_t>> seen;
+    for (auto& reader : readers) {
+        reader.allow({"host", "port", "secret_file"});
+        reader.require("host", "the address or name of a reflector");
+        reflector_config one;
+        one.host = reader.text("host").value_or("");
+        if (reader.has("host")) {
+            if (const auto wrong = value_fault(value_type::addresses, one.host)) {
+                reader.fault("host", *wrong);
+            }
+        }
+        one.port = static_cast<std::uint16_t>(reader.integer("port", 1, 65535).value_or(one.port));
+        one.secret_file = read_filled(reader, "secret_file");
+        if (!one.host.empty() && !seen.emplace(one.host, one.port).second) {
+            reader.fault("host", fmt::format("{} port {} is listed twice", in_quotes(one.host), one.port));
+        }
+        into.reflectors.push_back(std::move(one));
+    }
+}
+
+std::vector<std::chrono::seconds> read_rungs(object_reader& reader, std::string_view key)
+{
+    std::vector<std::chrono::seconds> rungs;
+    const auto numbers = reader.integers(key, 1, most_rung_s).value_or(std::vector<std::int64_t>{});
+    if (numbers.size() > max_rungs) {
+        reader.fault(key, fmt::format("must have at most {} entries, not {}", max_rungs, numbers.size()));
+        return rungs;
+    }
+    for (std::size_t index = 0; index < numbers.size(); ++index) {
+        if (index > 0 && numbers[index] <= numbers[index - 1]) {
+            const auto message = fmt::format("must ascend: {} does not follow {}", numbers[index], numbers[index - 1]);
+            reader.fault_at(key, index, message);
+        }
+        rungs.emplace_back(numbers[index]);
+    }
+    return rungs;
+}
+
+void read_sections(object_reader& root, config& into)
+{
+    if (root.has("history")) {
+        auto reader = root.child("history");
+        reader.allow({"path", "keep_days"});
+        into.history.path = read_filled(reader, "path");
+        read_count(reader, "keep_days", 1, most_days, into.history.keep_days);
+    }
+    if (root.has("idle")) {
+        auto reader = root.child("idle");
+        reader.allow({"udp_rungs_s", "tcp_rungs_s"});
+        into.idle.udp_rungs = read_rungs(reader, "udp_rungs_s");
+        into.idle.tcp_rungs = read_rungs(reader, "tcp_rungs_s");
+    }
+    if (root.has("tls")) {
+        auto reader = root.child("tls");
+        reader.allow({"ca_file"});
+        into.tls_ca_file = read_filled(reader, "ca_file");
+    }
+    if (root.has("http")) {
+        auto reader = root.child("http");
+        reader.allow({"listen"});
+        reader.require("listen", "an address and a port, as in \"127.0.0.1:9870\"");
+        into.http_listen = reader.text("listen").value_or("");
+        if (reader.has("listen") && !parse_listen_address(into.http_listen)) {
+            const auto message = fmt::format("must be an address and a port, as in '127.0.0.1:9870' or "
+                                             "'[::1]:9870', not {}", in_quotes(into.http_listen));
+            reader.fault("listen", message);
+        }
+    }
+}
+
+} // namespace
+
+std::optional<listen_address> parse_listen_address(std::string_view text)
+{
+    const auto colon = text.rfind(':');
+    if (colon == std::string_view::npos) {
+        return std::nullopt;
+    }
+    auto host = text.substr(0, colon);
+    const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+    if (bracketed) {
+        host = host.substr(1, host.size() - 2);
+    }
+    const auto address = parse_address(host);
+    const auto ports = parse_ports(text.substr(colon + 1));
+    if (!address || address->is_v4() == bracketed || !ports || ports->size() != 1) {
+        return std::nullopt;
+    }
+    return listen_address{.address = *address, .port = ports->ranges.front().first};
+}
+
+parsed<config> parse_config(std::string_view text, std::string_view file)
+{
+    const auto document = parse_json(text, file, comments::allowed);
+    if (!document) {
+        return std::unexpected{document.error()};
+    }
+    file_faults faults;
+    object_reader root{*document, document->value, "", std::string{file}, faults};
+    root.allow({"site", "catalogues", "values", "vantages", "schedule", "limits", "reflectors", "history", "idle",
+                "tls", "http"});
+    config result;
+    if (root.has("site")) {
+        result.site = read_filled(root, "site");
+        if (result.site.size() > max_site_bytes) {
+            root.fault("site", fmt::format("must be at most {} bytes, not {}", max_site_bytes, result.site.size()));
+        }
+    }
+    result.catalogues = read_catalogues(root);
+    read_values(root, result);
+    read_vantages(root, result);
+    if (root.has("schedule")) {
+        read_schedule(root.child("schedule"), result.schedule);
+    }
+    if (root.has("limits")) {
+        read_limits(root.child("limits"), result.limits);
+    }
+    read_reflectors(root, result);
+    read_sections(root, result);
+    if (!faults.empty()) {
+        std::ranges::stable_sort(faults, {}, &file_fault::line);
+        return std::unexpected{std::move(faults)};
+    }
+    return result;
+}
+
+} // namespace reachd

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/core/site_state.hpp"
+
+#include <algorithm>
+#include <map>
+
+namespace reachd {
+namespace {
+
+endpoint endpoint_of(const endpoint_state& one)
+{
+    return {one.address.value_or(ip_address{}), one.port, one.transport};
+}
+
+bool has_no_route(const endpoint_state& one)
+{
+    const auto* last = one.seen.empty() ? nullptr : std::get_if<not_measured>(&one.seen.back().what);
+    return last && last->cause == local_cause::no_route;
+}
+
+// Applications do not use a name's addresses of a family that this machine has no route for
+// (RFC 6724 rule 1), as long as the other family is there.
+void mark_needed(std::vector<endpoint_state>& endpoints)
+{
+    const auto routed_twin = [&](const endpoint_state& one) {
+        return std::ranges::any_of(endpoints, [&](const endpoint_state& other) {
+            return other.name == one.name && other.port == one.port && other.vantage == one.vantage &&
+                   other.address && other.address->family != one.address->family &&
+                   !other.seen.empty() && !has_no_route(other);
+        });
+    };
+    for (auto& one : endpoints) {
+        const bool unused = !one.name.empty() && one.address && has_no_route(one) && routed_twin(one);
+        one.needed = !unused;
+        if (unused) {
+            one.judged.sentence = "not used here: this machine has no route for this address family";
+        }
+    }
+}
+
+void count(const outbound_row& what, row_state& row)
+{
+    row.counts = {};
+    for (const auto& one : row.endpoints) {
+        if (!one.needed) {
+            continue;
+        }
+        ++row.counts.total;
+        switch (weigh(what.expect, one.judged)) {
+        case endpoint_answer::pass: ++row.counts.pass; break;
+        case endpoint_answer::fail: ++row.counts.fail; break;
+        case endpoint_answer::undecided: ++row.counts.unproven; break;
+        }
+    }
+}
+
+row_answer answer_of(const plan_row& what, const row_state& row)
+{
+    if (!what.not_configured.empty()) {
+        return row_answer::not_configured;
+    }
+    const auto* out = std::get_if<outbound_row>(&what.what);
+    if (!out) {
+        return row_answer::unproven;
+    }
+    if (row.counts.fail > 0) {
+        return row_answer::fail;
+    }
+    const bool whole = row.counts.total > 0 && row.counts.unproven == 0 && out->blocks.empty();
+    return whole && row.not_run.empty() ? row_answer::pass : row_answer::unproven;
+}
+
+// What a change of verdict is, for `since`: its reason may be worded anew without one.
+bool same_verdict(const verdict& one, const verdict& other)
+{
+    return one.kind == other.kind && one.stage == other.stage && one.blame == other.blame &&
+           one.where == other.where;
+}
+
+bool same_runs(const std::vector<run>& one, const std::vector<run>& other)
+{
+    return std::ranges::equal(one, other, [](const run& a, const run& b) {
+        return a.destination == b.destination && a.ports == b.ports && a.vantage == b.vantage &&
+               same_verdict(a.judged, b.judged);
+    });
+}
+
+// First-hand verdicts; answers those of before, to compare with.
+std::vector<std::vector<verdict>> judge_all(site_state& site)
+{
+    std::vector<std::vector<verdict>> before;
+    for (auto& row : site.rows) {
+        auto& old = before.emplace_back();
+        for (auto& one : row.endpoints) {
+            old.push_back(std::move(one.judged));
+            one.judged = one.without_probing ? *one.without_probing
+                                             : judge(endpoint_of(one), one.seen, site.local);
+        }
+    }
+    return before;
+}
+
+void refresh_findings(const plan_row& what, row_state& row)
+{
+    row.findings.clear();
+    const auto* out = std::get_if<outbound_row>(&what.what);
+    for (const auto& one : row.lookups) {
+        auto verdict_of_name = judge_name(one, out && out->private_answers);
+        row.findings.insert(
+            row.findings.end(), verdict_of_name.findings.begin(), verdict_of_name.findings.end()
+        );
+    }
+}
+
+site_answer answer_of(const site_state& site)
+{
+    const auto any = [&](row_answer wanted) {
+        return std::ranges::any_of(site.rows, [wanted](const row_state& row) {
+            return row.state == wanted;
+        });
+    };
+    if (any(row_answer::fail)) {
+        return site_answer::not_ready;
+    }
+    return any(row_answer::unproven) || any(row_answer::not_configured) || site.rows.empty()
+               ? site_answer::unproven
+               : site_answer::ready;
+}
+
+} // namespace
+
+const char* to_string(row_answer value)
+{
+    switch (value) {
+    case row_answer::pass: return "pass";
+    case row_answer::fail: return "fail";
+    case row_answer::unproven: return "unproven";
+    case row_answer::not_configured: return "not_configured";
+    }
+    return "?";
+}
+
+const char* to_string(site_answer value)
+{
+    switch (value) {
+    case site_answer::ready: return "ready";
+    case site_answer::not_ready: return "not_ready";
+    case site_answer::unproven: return "unproven";
+    }
+    return "?";
+}
+
+bool endpoint_state::is_same_target(const endpoint_state& other) const
+{
+    return address == other.address && port == other.port && transport == other.transport &&
+           name == other.name && vantage == other.vantage;
+}
+
+endpoint_answer weigh(expectation expect, const verdict& judged)
+{
+    using enum verdict_kind;
+    const auto pass_if = [](bool passes) {
+        return passes ? endpoint_answer::pass : endpoint_answer::fail;
+    };
+    if (judged.kind == unproven) {
+        return endpoint_answer::undecided;
+    }
+    switch (expect) {
+    case expectation::service: return pass_if(judged.kind == open);
+    case expectation::path:
+        return pass_if(judged.kind == open || judged.kind == closed || judged.kind == permitted);
+    case expectation::blocked:
+        if (judged.kind == blocked && !judged.where && judged.blame == blame::unknown) {
+            return endpoint_answer::undecided; // silence: a dead host looks the same
+        }
+        if (judged.kind == unresolved) {
+            return endpoint_answer::undecided;
+        }
+        return pass_if(judged.kind == blocked);
+    }
+    return endpoint_answer::undecided;
+}
+
+std::vector<row_change> evaluate(const plan& what, site_state& site, wall_time now)
+{
+    const auto before = judge_all(site);
+    correlate(what, site);
+    std::vector<row_change> changes;
+    for (std::size_t i = 0; i < site.rows.size(); ++i) {
+        auto& row = site.rows[i];
+        mark_needed(row.endpoints);
+        for (std::size_t k = 0; k < row.endpoints.size(); ++k) {
+            auto& one = row.endpoints[k];
+            if (one.since == wall_time{} || !same_verdict(one.judged, before[i][k])) {
+                one.since = now;
+            }
+        }
+        refresh_findings(what.rows[i], row);
+        auto runs = std::vector<run>{};
+        if (const auto* out = std::get_if<outbound_row>(&what.rows[i].what)) {
+            count(*out, row);
+            runs = make_runs(*out, row.endpoints);
+        }
+        const auto state = answer_of(what.rows[i], row);
+        const bool changed = state != row.state || !same_runs(runs, row.runs);
+        if (changed) {
+            changes.push_back({.row = i, .before = row.state, .now = state});
+        }
+        if (state != row.state || row.since == wall_time{}) {
+            row.since = now;
+        }
+        row.state = state;
+        row.runs = std::move(runs);
+        row.sentence = row_sentence(what.rows[i], row);
+        row.advice = row_advice(what.rows[i], row);
+    }
+    const auto state = answer_of(site);
+    if (state != site.state || site.since == wall_time{}) {
+        site.since = now;
+    }
+    site.state = state;
+    site.sentence = site_sentence(what, site);
+    return changes;
+}
+
+} // namespace reachd

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/core/pacer.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace reachd {
+namespace {
+
+duration spacing_of(unsigned per_second)
+{
+    return per_second == 0 ? duration::zero() : duration{seconds{1}} / per_second;
+}
+
+// Lanes that nobody uses any more are dropped once there are this many of them.
+constexpr std::size_t lanes_kept = 4096;
+
+} // namespace
+
+pacer::pacer(const limits_config& limits, std::uint64_t seed)
+    : global_spacing_{spacing_of(limits.new_flows_per_s)},
+      lane_spacing_{spacing_of(limits.new_flows_per_destination_per_s)},
+      places_{limits.in_flight},
+      random_{seed}
+{
+}
+
+void pacer::add(ticket which, const ip_address& towards)
+{
+    lanes_[towards].queue.push_back(which);
+    ++waiting_;
+}
+
+pacer::action pacer::next(time_point now)
+{
+    if (waiting_ == 0 || in_flight_ >= places_) {
+        return nothing{};
+    }
+    if (now < global_free_at_) {
+        return wait_until{global_free_at_};
+    }
+    auto soonest = time_point::max();
+    // Round-robin: begin behind the lane that was served last.
+    auto it = last_served_ ? lanes_.upper_bound(*last_served_) : lanes_.begin();
+    for (std::size_t seen = 0; seen < lanes_.size(); ++seen, ++it) {
+        if (it == lanes_.end()) {
+            it = lanes_.begin();
+        }
+        auto& [address, where] = *it;
+        if (where.queue.empty()) {
+            continue;
+        }
+        if (where.free_at > now) {
+            soonest = std::min(soonest, where.free_at);
+            continue;
+        }
+        const auto which = where.queue.front();
+        where.queue.pop_front();
+        --waiting_;
+        ++in_flight_;
+        where.free_at = now + jittered(lane_spacing_);
+        global_free_at_ = now + global_spacing_;
+        last_served_ = address;
+        forget_idle_lanes(now);
+        return start{which};
+    }
+    return wait_until{soonest};
+}
+
+void pacer::finished()
+{
+    --in_flight_;
+}
+
+std::deque<pacer::ticket> pacer::drop_all()
+{
+    std::deque<ticket> dropped;
+    for (auto& [address, where] : lanes_) {
+        dropped.insert(dropped.end(), where.queue.begin(), where.queue.end());
+        where.queue.clear();
+    }
+    waiting_ = 0;
+    return dropped;
+}
+
+duration pacer::jittered(duration spacing)
+{
+    std::uniform_real_distribution<double> factor{0.75, 1.25};
+    return std::chrono::duration_cast<duration>(spacing * factor(random_));
+}
+
+void pacer::forget_idle_lanes(time_point now)
+{
+    if (lanes_.size() > lanes_kept) {
+        std::erase_if(lanes_, [now](const auto& entry) {
+            return entry.second.queue.empty() && entry.second.free_at <= now;
+        });
+    }
+}
+
+} // namespace reachd

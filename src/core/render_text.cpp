@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/core/render_text.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace reachd {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t narrowest = 40;
+constexpr std::size_t indent = 8; // under the state word
+constexpr std::size_t most_runs_shown = 6;
+
+std::string text_at(const json& from, const char* key)
+{
+    const auto found = from.find(key);
+    return found != from.end() && found->is_string() ? printable(found->get<std::string>()) : std::string{};
+}
+
+const json& list_at(const json& from, const char* key)
+{
+    static const json nothing = json::array();
+    const auto found = from.find(key);
+    return found != from.end() && found->is_array() ? *found : nothing;
+}
+
+struct state_word {
+    const char* text;
+    ink with;
+};
+
+state_word word_of(const std::string& state)
+{
+    if (state == "pass") {
+        return {"PASS", ink::good};
+    }
+    if (state == "fail") {
+        return {"FAIL", ink::bad};
+    }
+    if (state == "not_configured") {
+        return {"BLANK", ink::faint};
+    }
+    return {"?", ink::unsure};
+}
+
+std::string answer_line(const std::string& state, const page& format)
+{
+    if (state == "ready") {
+        return paint("READY", ink::good, format.use);
+    }
+    return state == "not_ready" ? paint("NOT READY", ink::bad, format.use)
+                                : paint("UNPROVEN", ink::unsure, format.use);
+}
+
+void add_wrapped(std::string& out, std::size_t left, const std::string& text, const page& format)
+{
+    const auto columns = std::max(format.columns, narrowest) - left;
+    for (const auto& line : wrap(text, columns)) {
+        out += std::string(left, ' ') + line + '\n';
+    }
+}
+
+// "tcp 2100-2199 to connect.helpdeskbuttons.com (34.0.0.10): no answer in ..."
+std::string run_text(const json& run, const std::string& transport)
+{
+    auto target = fmt::format("{} {} to {}", transport, text_at(run, "ports"), text_at(run, "destination"));
+    const auto& addresses = list_at(run, "addresses");
+    if (addresses.size() == 1 && addresses[0] != run.value("destination", json())) {
+        target += fmt::format(" ({})", printable(addresses[0].get<std::string>()));
+    } else if (addresses.size() > 1) {
+        target += fmt::format(" ({} addresses)", addresses.size());
+    }
+    if (const auto vantage = text_at(run, "vantage"); !vantage.empty()) {
+        target += " via " + vantage;
+    }
+    return fmt::format("{}: {}", target, text_at(run, "sentence"));
+}
+
+void add_runs(std::string& out, const json& row, const page& format)
+{
+    std::size_t shown = 0;
+    std::size_t hidden = 0;
+    for (const auto& run : list_at(row, "runs")) {
+        if (text_at(run, "result") != "fail") {
+            continue;
+        }
+        if (shown == most_runs_shown) {
+            ++hidden;
+            continue;
+        }
+        add_wrapped(out, indent, run_text(run, text_at(row, "transport")), format);
+        ++shown;
+    }
+    if (hidden > 0) {
+        add_wrapped(out, indent, fmt::format("and {} more runs of ports that fail", hidden), format);
+    }
+}
+
+std::string what_column(const json& row)
+{
+    if (text_at(row, "kind") != "outbound") {
+        return text_at(row, "kind");
+    }
+    return fmt::format("{} {}", text_at(row, "transport"), text_at(row, "ports"));
+}
+
+void add_row(std::string& out, const json& row, const page& format, std::size_t id_width)
+{
+    const auto state = text_at(row, "state");
+    const auto word = word_of(state);
+    out += "  " + paint(fmt::format("{:<5}", word.text), word.with, format.use) + ' ';
+    const auto head = fmt::format("{:<{}}  {:<14}  ", text_at(row, "id"), id_width, what_column(row));
+    const auto left = indent + columns_of(head);
+    const auto columns = std::max(format.columns, left + narrowest / 2) - left;
+    const bool passes = state == "pass";
+    const auto last = passes ? text_at(row, "sentence") : shorten(text_at(row, "destinations"), columns);
+    const auto lines = wrap(last, columns);
+    auto first = head + lines.front();
+    first.erase(first.find_last_not_of(' ') + 1);
+    out += first + '\n';
+    for (std::size_t i = 1; i < lines.size(); ++i) {
+        out += std::string(left, ' ') + lines[i] + '\n';
+    }
+    const auto failing = std::ranges::count_if(list_at(row, "runs"), [](const json& run) {
+        return text_at(run, "result") == "fail";
+    });
+    if (failing > 1) {
+        add_runs(out, row, format);
+    } else if (!passes) {
+        add_wrapped(out, indent, text_at(row, "sentence"), format);
+    }
+    for (const auto& finding : list_at(row, "findings")) {
+        if (finding.is_string()) {
+            add_wrapped(out, indent, "note: " + printable(finding.get<std::string>()), format);
+        }
+    }
+    if (const auto advice = text_at(row, "advice"); !advice.empty()) {
+        add_wrapped(out, indent, "-> " + advice, format);
+    }
+}
+
+} // namespace
+
+std::string render_report(const json& report, const page& format)
+{
+    std::string out = fmt::format("Site {}, {}", text_at(report, "site"), text_at(report, "generated"));
+    if (const auto vantage = text_at(report, "vantage"); !vantage.empty()) {
+        out += ", from " + vantage;
+    }
+    out += "\n\n" + answer_line(text_at(report, "state"), format) + '\n';
+    add_wrapped(out, 0, text_at(report, "sentence"), format);
+    for (const auto& one : list_at(report, "catalogues")) {
+        const auto document = one.value("document", json::object());
+        const auto revised = text_at(document, "revised");
+        out += '\n' + paint(text_at(one, "title"), ink::strong, format.use);
+        out += fmt::format(
+            " ({}{}{})\n", text_at(document, "title"), revised.empty() ? "" : ", ", revised
+        );
+        std::size_t id_width = 0;
+        for (const auto& row : list_at(one, "requirements")) {
+            id_width = std::max(id_width, columns_of(text_at(row, "id")));
+        }
+        for (const auto& row : list_at(one, "requirements")) {
+            add_row(out, row, format, id_width);
+        }
+    }
+    return out;
+}
+
+std::string render_summary(const json& health, const page& format)
+{
+    std::string out = answer_line(text_at(health, "state"), format) + "  " + text_at(health, "site");
+    if (const auto since = text_at(health, "since"); !since.empty()) {
+        out += ", since " + since;
+    }
+    out += '\n';
+    add_wrapped(out, 0, text_at(health, "summary"), format);
+    if (const auto checked = text_at(health, "checked"); !checked.empty()) {
+        out += fmt::format("Last measured {}", checked);
+        const auto age = health.find("age_s");
+        if (age != health.end() && age->is_number()) {
+            out += fmt::format(", {} s ago", age->get<long long>());
+        }
+        out += health.value("stale", false) ? " (stale)\n" : "\n";
+    } else {
+        out += "Nothing measured yet\n";
+    }
+    return out;
+}
+
+std::string render_endpoints(const json& endpoints, const page& format)
+{
+    std::string out;
+    for (const auto& one : endpoints) {
+        const auto name = text_at(one, "name");
+        out += fmt::format(
+            "{} {}:{}{} in {}/{}\n",
+            text_at(one, "transport"),
+            text_at(one, "address"),
+            one.value("port", 0),
+            name.empty() ? "" : " (" + name + ")",
+            text_at(one, "catalogue"),
+            text_at(one, "requirement")
+        );
+        add_wrapped(out, 2, fmt::format("{}: {}", text_at(one, "verdict"), text_at(one, "sentence")), format);
+        add_wrapped(
+            out,
+            2,
+            fmt::format(
+                "stage {}, blame {}, since {}",
+                text_at(one, "stage"),
+                text_at(one, "blame"),
+                text_at(one, "since")
+            ),
+            format
+        );
+        for (const auto& seen : list_at(one, "evidence")) {
+            add_wrapped(
+                out,
+                4,
+                fmt::format(
+                    "{}  {} #{}: {} ({:.1f} ms)",
+                    text_at(seen, "at"),
+                    text_at(seen, "probe"),
+                    seen.value("attempt", 0),
+                    text_at(seen, "text"),
+                    static_cast<double>(seen.value("took_us", 0LL)) / 1000.0
+                ),
+                format
+            );
+        }
+    }
+    return out;
+}
+
+} // namespace reachd

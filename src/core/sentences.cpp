@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+// The words for a person: what a row shows, and what to do next.
+#include "reachd/core/site_state.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace reachd {
+namespace {
+
+std::string target_text(const outbound_row& what, const run& one)
+{
+    auto text = fmt::format("{} {} to {}", to_string(what.transport), to_text(one.ports), one.destination);
+    if (!one.addresses.empty() && to_text(one.addresses.front()) != one.destination) {
+        text += one.addresses.size() == 1 ? fmt::format(" ({})", to_text(one.addresses.front()))
+                                          : fmt::format(" ({} addresses)", one.addresses.size());
+    }
+    return one.vantage.empty() ? text : fmt::format("{} via {}", text, one.vantage);
+}
+
+const run* first_failing(const row_state& row)
+{
+    const auto found = std::ranges::find_if(row.runs, &run::fails);
+    return found == row.runs.end() ? nullptr : &*found;
+}
+
+const run* first_undecided(const row_state& row)
+{
+    const auto found = std::ranges::find_if(row.runs, [](const run& one) {
+        return !one.fails && !one.passes && one.judged.kind == verdict_kind::unproven;
+    });
+    return found == row.runs.end() ? nullptr : &*found;
+}
+
+std::string kinds_text(const row_state& row)
+{
+    std::string text;
+    for (const auto kind : {verdict_kind::open, verdict_kind::closed, verdict_kind::permitted}) {
+        const auto found = std::ranges::count_if(row.endpoints, [kind](const endpoint_state& one) {
+            return one.needed && one.judged.kind == kind;
+        });
+        if (found > 0) {
+            text += fmt::format("{}{} {}", text.empty() ? "" : ", ", found, to_string(kind));
+        }
+    }
+    return text;
+}
+
+std::string pass_sentence(const outbound_row& what, const row_state& row)
+{
+    switch (what.expect) {
+    case expectation::service:
+        return row.counts.total == 1 ? row.runs.front().judged.sentence
+                                     : fmt::format("all {} endpoints answer", row.counts.total);
+    case expectation::path:
+        return fmt::format("all {} endpoints are let through: {}", row.counts.total, kinds_text(row));
+    case expectation::blocked:
+        return fmt::format("all {} endpoints are shut, as they should be", row.counts.total);
+    }
+    return {};
+}
+
+std::string failing_sentence(const outbound_row& what, const row_state& row, const run& first)
+{
+    const auto failing = std::ranges::count_if(row.runs, &run::fails);
+    auto text = fmt::format("{}: {}", target_text(what, first), first.judged.sentence);
+    if (failing > 1) {
+        text = fmt::format("{} of {} endpoints fail; first: {}", row.counts.fail, row.counts.total, text);
+    }
+    return text;
+}
+
+std::string undecided_sentence(const outbound_row& what, const row_state& row)
+{
+    if (const auto* one = first_undecided(row)) {
+        return fmt::format("{}: {}", target_text(what, *one), one->judged.sentence);
+    }
+    if (!what.blocks.empty()) {
+        const auto names = what.names.empty()
+                               ? std::string{"it names no host to try"}
+                               : fmt::format("the {} endpoints of its names are let through", row.counts.total);
+        return fmt::format(
+            "{}; the other addresses of {} are not sampled by this version",
+            names,
+            to_text(what.blocks.front())
+        );
+    }
+    return row.checked ? "no endpoint was measured" : "not checked yet";
+}
+
+std::string outbound_sentence(const outbound_row& what, const row_state& row)
+{
+    switch (row.state) {
+    case row_answer::pass: return pass_sentence(what, row);
+    case row_answer::fail:
+        if (const auto* first = first_failing(row)) {
+            return failing_sentence(what, row, *first);
+        }
+        return {};
+    case row_answer::unproven: return undecided_sentence(what, row);
+    case row_answer::not_configured: return {};
+    }
+    return {};
+}
+
+std::string sentence_of(const idle_timer& timer)
+{
+    return fmt::format(
+        "whether an idle {} mapping is held for {} is not measured by this version",
+        to_string(timer.transport),
+        to_text(duration{timer.hold})
+    );
+}
+
+std::string sentence_of(const inbound& what)
+{
+    std::vector<std::string> sources;
+    for (const auto& one : what.sources) {
+        sources.push_back(to_text(one));
+    }
+    return fmt::format(
+        "whether {} can connect to {}, and nobody else, cannot be seen from inside the site",
+        fmt::join(sources, " and "),
+        what.service.empty() ? "it" : what.service
+    );
+}
+
+std::string blocked_advice(const outbound_row& what, const plan_row& row, const run& one)
+{
+    const auto target = target_text(what, one);
+    if (one.judged.blame == blame::host) {
+        return fmt::format("allow outbound {} in this machine's own packet filter (nft list ruleset)", target);
+    }
+    if (one.judged.blame == blame::service) {
+        return fmt::format("ask {}: the destination itself rejects {}", row.ask, target);
+    }
+    if (one.judged.where && one.judged.where->at && one.judged.where->at->address) {
+        return fmt::format(
+            "allow outbound {} on the box at {}", target, to_text(*one.judged.where->at->address)
+        );
+    }
+    if (one.judged.stage == stage::connect) {
+        return fmt::format(
+            "allow outbound {} in the site's firewall; if it is allowed already, ask {} whether it is up",
+            target,
+            row.ask
+        );
+    }
+    return fmt::format(
+        "exempt {} from content inspection on the firewall; if it is exempt already, ask {}", target, row.ask
+    );
+}
+
+std::string failing_advice(const outbound_row& what, const plan_row& row, const run& one)
+{
+    switch (one.judged.kind) {
+    case verdict_kind::blocked: return blocked_advice(what, row, one);
+    case verdict_kind::closed:
+        return fmt::format(
+            "ask {} whether anything listens on {}; a firewall that refuses by RST looks the same",
+            row.ask,
+            target_text(what, one)
+        );
+    case verdict_kind::intercepted:
+        return one.judged.stage == stage::resolve
+                   ? fmt::format("have the site's DNS answer {} with its public addresses", one.destination)
+                   : fmt::format("exempt {} from TLS inspection, proxies and portals", one.destination);
+    case verdict_kind::unresolved:
+        return fmt::format(
+            "make {} resolve on every DNS server of this machine (getent ahosts {})",
+            one.destination,
+            one.destination
+        );
+    case verdict_kind::open:
+    case verdict_kind::permitted: // expected to be shut, or to answer
+        return what.expect == expectation::blocked
+                   ? fmt::format("shut outbound {} in the site's firewall", target_text(what, one))
+                   : fmt::format("ask {} whether {} is up", row.ask, target_text(what, one));
+    case verdict_kind::unproven: return {};
+    }
+    return {};
+}
+
+// Every endpoint that was tried ended in the same trouble of this machine: said once.
+std::string whole_host_trouble(const plan& what, const site_state& site)
+{
+    const std::string* common = nullptr;
+    for (std::size_t i = 0; i < site.rows.size(); ++i) {
+        for (const auto& one : site.rows[i].endpoints) {
+            if (!what.rows[i].not_configured.empty() || !one.needed) {
+                continue;
+            }
+            const bool local = one.judged.stage == stage::route ||
+                               (one.judged.stage == stage::resolve && one.judged.blame == blame::host);
+            if (!local) {
+                return {};
+            }
+            if (!common || one.judged.stage == stage::route) {
+                common = &one.judged.sentence;
+            }
+        }
+    }
+    return common ? *common : std::string{};
+}
+
+bool nothing_answers(const site_state& site)
+{
+    bool any = false;
+    for (const auto& row : site.rows) {
+        for (const auto& one : row.endpoints) {
+            any = any || !one.seen.empty();
+            const bool silent = one.seen.empty() ||
+                                std::holds_alternative<no_reply>(one.seen.back().what);
+            if (!silent) {
+                return false;
+            }
+        }
+    }
+    return any;
+}
+
+std::string list_rows(const plan& what, const site_state& site, row_answer wanted)
+{
+    std::vector<std::string> ids;
+    for (std::size_t i = 0; i < site.rows.size(); ++i) {
+        if (site.rows[i].state == wanted) {
+            ids.push_back(what.rows[i].id);
+        }
+    }
+    return fmt::format("{}", fmt::join(ids, ", "));
+}
+
+std::size_t count_rows(const site_state& site, row_answer wanted)
+{
+    return static_cast<std::size_t>(std::ranges::count(site.rows, wanted, &row_state::state));
+}
+
+} // namespace
+
+std::string row_sentence(const plan_row& what, const row_state& row)
+{
+    if (row.state == row_answer::not_configured) {
+        return what.not_configured;
+    }
+    if (!row.not_run.empty()) {
+        return "not run: " + row.not_run;
+    }
+    if (const auto* out = std::get_if<outbound_row>(&what.what)) {
+        return outbound_sentence(*out, row);
+    }
+    if (const auto* timer = std::get_if<idle_timer>(&what.what)) {
+        return sentence_of(*timer);
+    }
+    return sentence_of(std::get<inbound>(what.what));
+}
+
+std::string row_advice(const plan_row& what, const row_state& row)
+{
+    const auto* out = std::get_if<outbound_row>(&what.what);
+    if (!out || row.state == row_answer::pass || row.state == row_answer::not_configured) {
+        return {};
+    }
+    if (const auto* first = first_failing(row)) {
+        return failing_advice(*out, what, *first);
+    }
+    if (const auto* first = first_undecided(row); first && first->judged.blame == blame::host) {
+        return "mend this machine first (reachctl doctor), then check again";
+    }
+    return {};
+}
+
+std::string site_sentence(const plan& what, const site_state& site)
+{
+    if (const auto trouble = whole_host_trouble(what, site); !trouble.empty()) {
+        return "Nothing could be measured: " + trouble + ".";
+    }
+    if (nothing_answers(site)) {
+        return "Nothing answers at all: the way out of this site is down, or everything is dropped.";
+    }
+    const auto rows = site.rows.size();
+    switch (site.state) {
+    case site_answer::ready: return fmt::format("All {} requirements pass.", rows);
+    case site_answer::not_ready:
+        return fmt::format(
+            "{} of {} requirements fail: {}.",
+            count_rows(site, row_answer::fail),
+            rows,
+            list_rows(what, site, row_answer::fail)
+        );
+    case site_answer::unproven: {
+        std::string text = fmt::format("No requirement fails; {} of {} pass", count_rows(site, row_answer::pass), rows);
+        if (const auto open = list_rows(what, site, row_answer::unproven); !open.empty()) {
+            text += "; unproven: " + open;
+        }
+        if (const auto blank = list_rows(what, site, row_answer::not_configured); !blank.empty()) {
+            text += "; not configured: " + blank;
+        }
+        return text + ".";
+    }
+    }
+    return {};
+}
+
+} // namespace reachd

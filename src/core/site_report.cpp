@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/core/site_report.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+namespace reachd {
+namespace {
+
+using nlohmann::json;
+
+json where_json(const verdict& judged)
+{
+    return judged.where ? to_json(*judged.where) : json(nullptr);
+}
+
+json text_or_null(const std::string& text)
+{
+    return text.empty() ? json(nullptr) : json(text);
+}
+
+json since_json(wall_time since)
+{
+    return since == wall_time{} ? json(nullptr) : json(to_text(since));
+}
+
+json run_json(const run& one)
+{
+    json addresses = json::array();
+    for (const auto& address : one.addresses) {
+        addresses.push_back(to_text(address));
+    }
+    return {
+        {"destination", one.destination},
+        {"addresses", std::move(addresses)},
+        {"vantage", text_or_null(one.vantage)},
+        {"ports", to_text(one.ports)},
+        {"verdict", to_string(one.judged.kind)},
+        {"stage", to_string(one.judged.stage)},
+        {"blame", to_string(one.judged.blame)},
+        {"where", where_json(one.judged)},
+        {"sentence", one.judged.sentence},
+        {"result", one.passes ? "pass" : one.fails ? "fail" : "unproven"},
+    };
+}
+
+json endpoint_json(const endpoint_state& one)
+{
+    json evidence = json::array();
+    for (const auto& seen : one.seen) {
+        evidence.push_back(to_json(seen));
+    }
+    const auto rtt = round_trip(one.seen);
+    json out = {
+        {"address", one.address ? json(to_text(*one.address)) : json(nullptr)},
+        {"name", text_or_null(one.name)},
+        {"port", one.port},
+        {"transport", to_string(one.transport)},
+        {"verdict", to_string(one.judged.kind)},
+        {"stage", to_string(one.judged.stage)},
+        {"blame", to_string(one.judged.blame)},
+        {"where", where_json(one.judged)},
+        {"sentence", one.judged.sentence},
+        {"rtt_us", rtt ? json(std::chrono::duration_cast<microseconds>(*rtt).count()) : json(nullptr)},
+        {"since", since_json(one.since)},
+        {"evidence", std::move(evidence)},
+    };
+    if (!one.vantage.empty()) {
+        out["vantage"] = one.vantage;
+    }
+    if (!one.needed) {
+        out["needed"] = false;
+    }
+    if (!one.servers.empty()) {
+        out["resolved_by"] = one.servers;
+    }
+    return out;
+}
+
+json counts_json(const row_counts& counts)
+{
+    return {
+        {"total", counts.total},
+        {"pass", counts.pass},
+        {"fail", counts.fail},
+        {"unproven", counts.unproven},
+    };
+}
+
+const char* kind_of(const plan_row& row)
+{
+    return std::holds_alternative<outbound_row>(row.what) ? "outbound"
+           : std::holds_alternative<idle_timer>(row.what) ? "idle"
+                                                          : "inbound";
+}
+
+std::string destinations_text(const outbound_row& what)
+{
+    std::vector<std::string> list;
+    for (const auto& one : what.addresses) {
+        list.push_back(to_text(one));
+    }
+    for (const auto& one : what.blocks) {
+        list.push_back(to_text(one));
+    }
+    if (what.blocks.empty()) {
+        list.insert(list.end(), what.names.begin(), what.names.end());
+    }
+    return fmt::format("{}", fmt::join(list, " "));
+}
+
+json requirement_json(const plan_row& row, const row_state& state)
+{
+    json out = {
+        {"id", row.id},
+        {"about", row.about},
+        {"kind", kind_of(row)},
+        {"role", row.role == role::primary ? "primary" : "disaster_recovery"},
+        {"state", to_string(state.state)},
+        {"sentence", state.sentence},
+        {"advice", text_or_null(state.advice)},
+        {"note", text_or_null(row.note)},
+        {"ask", text_or_null(row.ask)},
+        {"since", since_json(state.since)},
+        {"checked", state.checked ? json(to_text(*state.checked)) : json(nullptr)},
+        {"counts", counts_json(state.counts)},
+        {"findings", state.findings},
+        {"runs", json::array()},
+        {"endpoints", json::array()},
+    };
+    if (const auto* what = std::get_if<outbound_row>(&row.what)) {
+        out["transport"] = to_string(what->transport);
+        out["destinations"] = destinations_text(*what);
+        out["ports"] = to_text(what->ports);
+        out["expect"] = to_string(what->expect);
+        json names = json::array();
+        for (const auto& one : state.lookups) {
+            names.push_back(to_json(one));
+        }
+        out["names"] = std::move(names);
+    }
+    for (const auto& one : state.runs) {
+        out["runs"].push_back(run_json(one));
+    }
+    for (const auto& one : state.endpoints) {
+        out["endpoints"].push_back(endpoint_json(one));
+    }
+    return out;
+}
+
+json idle_json(const plan_row& row, const row_state& state, const idle_timer& timer)
+{
+    return {
+        {"requirement", row.id},
+        {"catalogue", row.catalogue},
+        {"transport", to_string(timer.transport)},
+        {"class", nullptr},
+        {"via", nullptr},
+        {"required_s", timer.hold.count()},
+        {"held_s", nullptr},
+        {"lost_s", nullptr},
+        {"grade", nullptr},
+        {"state", to_string(state.state)},
+        {"after_expiry", nullptr},
+        {"where", nullptr},
+        {"sentence", state.sentence},
+        {"rungs", json::array()},
+    };
+}
+
+bool selected(const report_selection& select, const plan_row& row)
+{
+    return (select.catalogue.empty() || select.catalogue == row.catalogue) &&
+           (select.requirement.empty() || is_named(row, select.requirement));
+}
+
+json vantage_json(const plan& what)
+{
+    std::vector<std::string> names;
+    for (const auto& one : what.vantages) {
+        if (!one.name.empty()) {
+            names.push_back(one.name);
+        }
+    }
+    return names.empty() ? json(nullptr) : json(fmt::format("{}", fmt::join(names, ", ")));
+}
+
+std::optional<wall_time> latest_check(const site_state& site)
+{
+    std::optional<wall_time> latest;
+    for (const auto& row : site.rows) {
+        if (row.checked && (!latest || *row.checked > *latest)) {
+            latest = row.checked;
+        }
+    }
+    return latest;
+}
+
+} // namespace
+
+nlohmann::json site_report(
+    const plan& what, const site_state& site, const report_selection& select, wall_time now
+)
+{
+    json catalogues = json::array();
+    json idle = json::array();
+    for (const auto& one : what.catalogues) {
+        json requirements = json::array();
+        for (std::size_t i = 0; i < what.rows.size(); ++i) {
+            const auto& row = what.rows[i];
+            if (row.catalogue != one.id || !selected(select, row)) {
+                continue;
+            }
+            requirements.push_back(requirement_json(row, site.rows[i]));
+            if (const auto* timer = std::get_if<idle_timer>(&row.what)) {
+                idle.push_back(idle_json(row, site.rows[i], *timer));
+            }
+        }
+        if (requirements.empty()) {
+            continue;
+        }
+        catalogues.push_back({
+            {"id", one.id},
+            {"title", one.title},
+            {"document", {{"title", one.document.title}, {"revised", text_or_null(one.document.revised)}}},
+            {"requirements", std::move(requirements)},
+        });
+    }
+    return {
+        {"schema", report_schema},
+        {"site", what.config.site},
+        {"generated", to_text(now)},
+        {"state", to_string(site.state)},
+        {"sentence", site.sentence},
+        {"since", since_json(site.since)},
+        {"vantage", vantage_json(what)},
+        {"path", {{"edge", nullptr}, {"hops", json::array()}}},
+        {"catalogues", std::move(catalogues)},
+        {"idle", std::move(idle)},
+    };
+}
+
+nlohmann::json endpoint_report(const plan& what, const site_state& site, const endpoint& wanted)
+{
+    json found = json::array();
+    for (std::size_t i = 0; i < what.rows.size(); ++i) {
+        for (const auto& one : site.rows[i].endpoints) {
+            if (one.address == wanted.address && one.port == wanted.port && one.transport == wanted.transport) {
+                auto entry = endpoint_json(one);
+                entry["catalogue"] = what.rows[i].catalogue;
+                entry["requirement"] = what.rows[i].id;
+                entry["path"] = {{"hops", json::array()}};
+                found.push_back(std::move(entry));
+            }
+        }
+    }
+    return found;
+}
+
+nlohmann::json health_report(
+    const plan& what, const site_state& site, wall_time now, std::chrono::seconds stale_after
+)
+{
+    json counts = {{"pass", 0}, {"fail", 0}, {"unproven", 0}, {"not_configured", 0}};
+    row_counts endpoints;
+    for (const auto& row : site.rows) {
+        counts[to_string(row.state)] = counts[to_string(row.state)].get<int>() + 1;
+        endpoints.total += row.counts.total;
+        endpoints.pass += row.counts.pass;
+        endpoints.fail += row.counts.fail;
+        endpoints.unproven += row.counts.unproven;
+    }
+    const auto latest = latest_check(site);
+    const auto age = latest ? std::chrono::duration_cast<seconds>(now - *latest) : seconds{0};
+    return {
+        {"site", what.config.site},
+        {"state", to_string(site.state)},
+        {"since", since_json(site.since)},
+        {"summary", site.sentence},
+        {"counts", std::move(counts)},
+        {"endpoints", counts_json(endpoints)},
+        {"checked", latest ? json(to_text(*latest)) : json(nullptr)},
+        {"age_s", latest ? json(age.count()) : json(nullptr)},
+        {"stale", !latest || age > stale_after},
+    };
+}
+
+} // namespace reachd

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/net/tcp_probe.hpp"
+
+#include "reachd/net/deadline.hpp"
+#include "reachd/net/wall_clock.hpp"
+
+#include <cerrno>
+
+namespace reachd {
+
+namespace asio = boost::asio;
+using tcp = asio::ip::tcp;
+
+namespace {
+
+// connect() itself failed: nothing was sent, so the reason is this machine's.
+outcome outcome_of_start(int error_number)
+{
+    return error_number == ECONNREFUSED ? outcome{refused{}} : outcome{local_failure(error_number, {})};
+}
+
+// The handshake ended with an error that left no entry in the queue: a RST, or a kernel that does not
+// queue ICMP errors for TCP.
+outcome outcome_of_end(int error_number)
+{
+    if (error_number == ECONNREFUSED) {
+        return refused{};
+    }
+    auto failure = local_failure(error_number, "an error whose sender this kernel does not tell");
+    failure.cause = local_cause::other;
+    return failure;
+}
+
+// What the socket shows now; nullopt while the handshake is still under way.
+std::optional<outcome> read_socket(int fd, family protocol)
+{
+    const int error_number = take_error(fd); // before draining, which would clear it
+    const auto errors = drain_errors(fd, protocol);
+    if (tcp_state(fd) == tcp_state_established && error_number == 0) {
+        return connected{};
+    }
+    if (!errors.empty()) {
+        return errors.front();
+    }
+    if (error_number != 0) {
+        return error_number == ETIMEDOUT ? std::nullopt : std::optional{outcome_of_end(error_number)};
+    }
+    return std::nullopt;
+}
+
+// Makes the socket ready and starts the handshake; an outcome when it ends there and then.
+std::optional<outcome> start_connect(tcp::socket& socket, const endpoint& target, const way_out& way)
+{
+    boost::system::error_code code;
+    socket.open(target.address.is_v4() ? tcp::v4() : tcp::v6(), code);
+    if (code) {
+        return local_failure(code.value(), "socket");
+    }
+    socket.non_blocking(true, code);
+    const int fd = socket.native_handle();
+    want_icmp_errors(fd, target.address.family);
+    std::string failed_step;
+    if (const int failed = leave_by(fd, target.address.family, way, failed_step); failed != 0) {
+        auto failure = local_failure(failed, failed_step);
+        failure.cause = failed == EPERM ? failure.cause : local_cause::no_address;
+        return failure;
+    }
+    const auto to = tcp_endpoint(target);
+    if (::connect(fd, to.data(), static_cast<socklen_t>(to.size())) == 0 || errno == EINPROGRESS) {
+        return read_socket(fd, target.address.family);
+    }
+    return outcome_of_start(errno);
+}
+
+} // namespace
+
+asio::awaitable<connect_result> tcp_connect(endpoint target, way_out way, time_point deadline)
+{
+    const auto executor = co_await asio::this_coro::executor;
+    connect_result out;
+    out.seen.kind = probe_kind::tcp_connect;
+    out.seen.at = wall_now();
+    const auto begun = steady::now();
+    tcp::socket socket{executor};
+    auto seen = start_connect(socket, target, way);
+    const int fd = socket.native_handle();
+    while (!seen) {
+        auto [how, code] = co_await with_deadline(
+            deadline, socket.async_wait(tcp::socket::wait_write, asio::deferred)
+        );
+        seen = read_socket(fd, target.address.family);
+        if (!seen && how == ended::expired) {
+            seen = no_reply{deadline - begun};
+        } else if (!seen && (how == ended::cancelled || code)) {
+            seen = not_measured{.cause = local_cause::cancelled, .detail = "cancelled"};
+        }
+    }
+    out.seen.took = steady::now() - begun;
+    out.seen.what = std::move(*seen);
+    if (socket.is_open()) {
+        out.seen.source = local_name(fd);
+    }
+    if (std::holds_alternative<connected>(out.seen.what)) {
+        refuse_icmp_errors(fd, target.address.family);
+        out.socket = std::move(socket);
+    }
+    co_return out;
+}
+
+} // namespace reachd

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/net/tls_probe.hpp"
+
+#include "reachd/net/deadline.hpp"
+#include "reachd/net/wall_clock.hpp"
+
+#include <boost/asio/ssl/error.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/ssl/verify_context.hpp>
+#include <fmt/format.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+namespace reachd {
+
+namespace asio = boost::asio;
+namespace ssl = asio::ssl;
+
+namespace {
+
+// The common name, else the organisation, else the whole name on one line.
+std::string short_name(X509_NAME* name)
+{
+    for (const int field : {NID_commonName, NID_organizationName}) {
+        char text[256] = {};
+        if (name && X509_NAME_get_text_by_NID(name, field, text, sizeof text) > 0) {
+            return text;
+        }
+    }
+    char line[256] = {};
+    return name ? X509_NAME_oneline(name, line, sizeof line) : "";
+}
+
+std::string date_text(const ASN1_TIME* when)
+{
+    tm parts{};
+    if (!when || ASN1_TIME_to_tm(when, &parts) != 1) {
+        return {};
+    }
+    return fmt::format(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+        parts.tm_year + 1900,
+        parts.tm_mon + 1,
+        parts.tm_mday,
+        parts.tm_hour,
+        parts.tm_min,
+        parts.tm_sec
+    );
+}
+
+bool is_date_fault(int code)
+{
+    return code == X509_V_ERR_CERT_HAS_EXPIRED || code == X509_V_ERR_CERT_NOT_YET_VALID;
+}
+
+// The faults of a chain in the order in which OpenSSL met them; it reports only the last by itself.
+struct chain_faults {
+    int first_serious = X509_V_OK; // neither a date nor a name
+    int date = X509_V_OK;
+    int name = X509_V_OK;
+
+    void note(int code)
+    {
+        auto& kind = is_date_fault(code)                         ? date
+                     : code == X509_V_ERR_HOSTNAME_MISMATCH ? name
+                                                            : first_serious;
+        if (kind == X509_V_OK) {
+            kind = code;
+        }
+    }
+};
+
+tls_answer read_certificate(SSL* handle, const chain_faults& faults)
+{
+    tls_answer out;
+    out.protocol = SSL_get_version(handle);
+    X509* certificate = SSL_get1_peer_certificate(handle);
+    if (certificate) {
+        out.issuer = short_name(X509_get_issuer_name(certificate));
+        out.subject = short_name(X509_get_subject_name(certificate));
+        out.not_after = date_text(X509_get0_notAfter(certificate));
+        X509_free(certificate);
+    }
+    const int worst = faults.first_serious != X509_V_OK ? faults.first_serious
+                      : faults.name != X509_V_OK        ? faults.name
+                                                        : faults.date;
+    if (worst != X509_V_OK) {
+        out.problem = X509_verify_cert_error_string(worst);
+        out.wrong_name = worst == X509_V_ERR_HOSTNAME_MISMATCH;
+        out.expired = is_date_fault(worst);
+    } else if (!certificate) {
+        out.problem = "no certificate";
+    }
+    return out;
+}
+
+outcome outcome_of_error(const boost::system::error_code& code)
+{
+    if (code == asio::error::connection_reset || code == asio::error::broken_pipe) {
+        return cut_off{.by_reset = true};
+    }
+    if (code == asio::error::eof || code == ssl::error::stream_truncated) {
+        return cut_off{};
+    }
+    return tls_refused{code.message()};
+}
+
+} // namespace
+
+result<std::shared_ptr<ssl::context>> make_trust(const std::string& ca_file)
+{
+    auto trust = std::make_shared<ssl::context>(ssl::context::tls_client);
+    boost::system::error_code code;
+    if (ca_file.empty()) {
+        trust->set_default_verify_paths(code);
+    } else {
+        trust->load_verify_file(ca_file, code);
+    }
+    if (code) {
+        return std::unexpected(error{
+            errc::unreadable,
+            stage::configure,
+            fmt::format("tls.ca_file {}: {}; name a PEM file of trusted certificates", ca_file, code.message()),
+        });
+    }
+    // One record of an answer is all that is ever read: keep OpenSSL's buffers only while in use.
+    SSL_CTX_set_mode(trust->native_handle(), SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_session_cache_mode(trust->native_handle(), SSL_SESS_CACHE_OFF);
+    return trust;
+}
+
+asio::awaitable<observation> tls_greeting(
+    asio::ip::tcp::socket& socket, std::shared_ptr<ssl::context> trust, std::string name, time_point deadline
+)
+{
+    observation out{.kind = probe_kind::tls, .at = wall_now()};
+    const auto begun = steady::now();
+    ssl::stream<asio::ip::tcp::socket&> stream{socket, *trust};
+    SSL* handle = stream.native_handle();
+    // SSL_set_tlsext_host_name(), whose macro has an old-style cast.
+    SSL_ctrl(handle, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name.data());
+    SSL_set1_host(handle, name.c_str());
+    chain_faults faults;
+    const auto note_fault = [&faults](bool good, ssl::verify_context& context) {
+        if (!good) {
+            faults.note(X509_STORE_CTX_get_error(context.native_handle()));
+        }
+        return true;
+    };
+    boost::system::error_code setup;
+    stream.set_verify_mode(ssl::verify_peer, setup);
+    stream.set_verify_callback(note_fault, setup);
+    auto [how, code] = co_await with_deadline(
+        deadline, stream.async_handshake(ssl::stream_base::client, asio::deferred)
+    );
+    out.took = steady::now() - begun;
+    if (how == ended::expired) {
+        out.what = no_reply{out.took};
+    } else if (how == ended::cancelled) {
+        out.what = not_measured{.cause = local_cause::cancelled, .detail = "cancelled"};
+    } else if (code) {
+        out.what = outcome_of_error(code);
+    } else {
+        out.what = read_certificate(handle, faults);
+    }
+    co_return out;
+}
+
+} // namespace reachd

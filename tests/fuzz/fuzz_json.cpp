@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Any bytes parse or are faults in words; what parses has lines, and dumps to what parses to the same.
+#include "reachd/core/json.hpp"
+
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
+{
+    const std::string_view text{reinterpret_cast<const char*>(data), size};
+    for (const auto policy : {reachd::comments::refused, reachd::comments::allowed}) {
+        const auto document = reachd::parse_json(text, "fuzz", policy);
+        if (!document) {
+            const auto& faults = document.error();
+            if (faults.empty() || reachd::to_text(faults.front()).find("json.exception") != std::string::npos) {
+                std::abort();
+            }
+            continue;
+        }
+        const auto dumped = reachd::dump(document->value);
+        const auto again = reachd::parse_json(dumped, "dump", reachd::comments::refused);
+        if (document->line_of("") == 0 || !again || reachd::dump(again->value) != dumped) {
+            std::abort();
+        }
+    }
+    return 0;
+}

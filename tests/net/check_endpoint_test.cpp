@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/app/check_endpoint.hpp"
+
+#include "reachd/net/tls_probe.hpp"
+#include "run.hpp"
+
+namespace reachd {
+namespace {
+
+using namespace test;
+
+constexpr auto service_name = "service.test";
+
+// What was seen, in one line: "1 connected, 1 cut_off, 2 connected".
+std::string in_words(const std::vector<observation>& seen)
+{
+    std::string out;
+    for (const auto& one : seen) {
+        out += (out.empty() ? "" : ", ") + std::to_string(one.attempt) + " " + outcome_word(one.what);
+    }
+    return out;
+}
+
+conversation answering(const std::string& text)
+{
+    return [text](tcp::socket socket) { return answer(std::move(socket), text); };
+}
+
+asio::awaitable<void> count_datagrams(std::shared_ptr<udp::socket> socket, std::size_t* count, std::size_t answer_from)
+{
+    while (true) {
+        std::array<char, 64> data;
+        udp::endpoint from;
+        co_await socket->async_receive_from(asio::buffer(data), from, asio::use_awaitable);
+        if (++*count >= answer_from) {
+            co_await socket->async_send_to(asio::buffer("yes", 3), from, asio::use_awaitable);
+        }
+    }
+}
+
+class check_endpoint_test : public testing::Test {
+protected:
+    endpoint_order order_to(const endpoint& target, greeting greet = greeting::none) const
+    {
+        return {.target = target, .name = service_name, .way = {}, .greet = greet, .attempts = 3, .timeout = soon};
+    }
+    std::string check(const endpoint_order& order)
+    {
+        seen = finish(io, check_endpoint(order, trust));
+        return in_words(seen);
+    }
+    verdict judged(const endpoint& target) const { return judge(target, seen, {}); }
+
+    asio::io_context io;
+    const authority known{"Known CA"};
+    std::shared_ptr<asio::ssl::context> trust = make_trust(known.path()).value();
+    std::vector<observation> seen;
+};
+
+TEST_F(check_endpoint_test, asks_once_when_the_destination_says_something)
+{
+    const listener open{io, "127.0.0.1"};
+    const closed_port closed{io, "127.0.0.1"};
+    EXPECT_EQ(check(order_to(open.where())), "1 connected");
+    EXPECT_EQ(check(order_to(closed.where())), "1 refused");
+    EXPECT_EQ(check(order_to(closed.where(), greeting::tls)), "1 refused");
+}
+
+TEST_F(check_endpoint_test, repeats_silence_as_often_as_asked_each_time_with_its_own_limit)
+{
+    listener silent{io, "127.0.0.1"};
+    silent.fall_silent();
+    const auto begun = steady::now();
+    EXPECT_EQ(check(order_to(silent.where())), "1 no_reply, 2 no_reply, 3 no_reply");
+    EXPECT_GE(steady::now() - begun, 3 * soon - milliseconds{10});
+    EXPECT_LT(steady::now() - begun, 3 * soon + slack);
+    EXPECT_EQ(judged(silent.where()).kind, verdict_kind::blocked);
+    EXPECT_NE(judged(silent.where()).sentence.find("3 attempts"), std::string::npos);
+}
+
+TEST_F(check_endpoint_test, greets_on_the_connection_that_it_made)
+{
+    const auto identity = known.identity(service_name);
+    const server tls{io, "127.0.0.1", [identity](tcp::socket socket) { return greet_by_tls(std::move(socket), identity); }};
+    EXPECT_EQ(check(order_to(tls.where(), greeting::tls)), "1 connected, 1 tls");
+    EXPECT_EQ(tls.accepted(), 1U);
+    EXPECT_EQ(judged(tls.where()).kind, verdict_kind::open);
+    const server http{io, "127.0.0.1", answering("HTTP/1.1 200 OK\r\n\r\n")};
+    EXPECT_EQ(check(order_to(http.where(), greeting::http)), "1 connected, 1 http");
+    EXPECT_EQ(check(order_to(http.where())), "1 connected");
+}
+
+TEST_F(check_endpoint_test, does_not_repeat_a_certificate_that_is_not_trusted)
+{
+    const authority foreign{"Foreign CA"};
+    const auto identity = foreign.identity(service_name);
+    const server peer{io, "127.0.0.1", [identity](tcp::socket socket) { return greet_by_tls(std::move(socket), identity); }};
+    EXPECT_EQ(check(order_to(peer.where(), greeting::tls)), "1 connected, 1 tls");
+    EXPECT_EQ(judged(peer.where()).kind, verdict_kind::intercepted);
+}
+
+TEST_F(check_endpoint_test, repeats_a_greeting_that_was_lost_on_a_new_connection)
+{
+    for (const auto greet : {greeting::tls, greeting::http}) {
+        const server mute{io, "127.0.0.1", listen_only};
+        EXPECT_EQ(check(order_to(mute.where(), greet)),
+                  "1 connected, 1 no_reply, 2 connected, 2 no_reply, 3 connected, 3 no_reply");
+        EXPECT_EQ(judged(mute.where()).kind, verdict_kind::blocked);
+        const server cutting{io, "127.0.0.1", reset};
+        EXPECT_EQ(check(order_to(cutting.where(), greet)),
+                  "1 connected, 1 cut_off, 2 connected, 2 cut_off, 3 connected, 3 cut_off");
+        EXPECT_EQ(cutting.accepted(), 3U);
+    }
+}
+
+TEST_F(check_endpoint_test, stops_repeating_when_an_answer_has_come)
+{
+    std::size_t connections = 0;
+    const auto second_time = [&connections](tcp::socket socket) {
+        return ++connections == 1 ? reset(std::move(socket)) : answer(std::move(socket), "HTTP/1.1 200 OK\r\n\r\n");
+    };
+    const server peer{io, "127.0.0.1", second_time};
+    EXPECT_EQ(check(order_to(peer.where(), greeting::http)), "1 connected, 1 cut_off, 2 connected, 2 http");
+    EXPECT_EQ(judged(peer.where()).kind, verdict_kind::open);
+}
+
+TEST_F(check_endpoint_test, does_not_repeat_what_is_no_http)
+{
+    const server peer{io, "127.0.0.1", answering("SSH-2.0-OpenSSH_9.2\r\n\r\n")};
+    EXPECT_EQ(check(order_to(peer.where(), greeting::http)), "1 connected, 1 http_garbled");
+}
+
+TEST_F(check_endpoint_test, counts_only_an_answer_where_the_path_alone_matters)
+{
+    const server redirecting{io, "127.0.0.1", answering("HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n")};
+    EXPECT_EQ(check(order_to(redirecting.where(), greeting::http_if_answered)), "1 connected, 1 http");
+    const server mute{io, "127.0.0.1", listen_only};
+    EXPECT_EQ(check(order_to(mute.where(), greeting::http_if_answered)), "1 connected");
+    EXPECT_EQ(judged(mute.where()).kind, verdict_kind::open);
+    const server other{io, "127.0.0.1", answering("220 ftp ready\r\n\r\n")};
+    EXPECT_EQ(check(order_to(other.where(), greeting::http_if_answered)), "1 connected");
+}
+
+TEST_F(check_endpoint_test, sends_a_datagram_for_each_attempt_until_one_is_answered)
+{
+    const auto socket = std::make_shared<udp::socket>(io, udp_endpoint(udp_at("127.0.0.1", 0)));
+    std::size_t received = 0;
+    asio::co_spawn(io, count_datagrams(socket, &received, 2), asio::detached);
+    const auto target = udp_at("127.0.0.1", socket->local_endpoint().port());
+    EXPECT_EQ(check(order_to(target)), "1 no_reply, 2 replied");
+    EXPECT_EQ(received, 2U);
+    EXPECT_EQ(judged(target).kind, verdict_kind::open);
+}
+
+TEST_F(check_endpoint_test, asks_a_closed_udp_port_once)
+{
+    const auto target = udp_at("127.0.0.1", 9);
+    EXPECT_EQ(check(order_to(target)), "1 icmp");
+    EXPECT_EQ(judged(target).kind, verdict_kind::closed);
+}
+
+TEST_F(check_endpoint_test, hands_the_vantage_to_every_kind_of_probe)
+{
+    const listener open{io, "127.0.0.1"};
+    for (const auto& target : {open.where(), udp_at("127.0.0.1", 9)}) {
+        auto order = order_to(target);
+        order.way.source = ip("127.7.7.7");
+        check(order);
+        EXPECT_TRUE(seen.front().source.starts_with("127.7.7.7:")) << seen.front().source;
+        order.way.source = ip("198.51.100.7");
+        check(order);
+        EXPECT_TRUE(is_not_measured(seen.front(), local_cause::no_address));
+        EXPECT_EQ(seen.size(), 1U);
+    }
+}
+
+TEST_F(check_endpoint_test, waits_a_little_for_descriptors_that_others_hold)
+{
+    const listener open{io, "127.0.0.1"};
+    io.poll();
+    for (const auto& target : {open.where(), udp_at("127.0.0.1", 9)}) {
+        descriptor_limit none{0};
+        running task{io, check_endpoint(order_to(target), trust)};
+        task.advance();
+        EXPECT_FALSE(task.done());
+        none.lift();
+        EXPECT_EQ(in_words(task.wait()), target.transport == transport::tcp ? "1 connected" : "1 icmp");
+    }
+}
+
+TEST_F(check_endpoint_test, says_cancelled_when_cancelled_during_an_attempt)
+{
+    listener silent{io, "127.0.0.1"};
+    silent.fall_silent();
+    const auto quiet = std::make_shared<udp::socket>(io, udp_endpoint(udp_at("127.0.0.1", 0)));
+    const server mute{io, "127.0.0.1", listen_only};
+    const endpoint_order orders[] = {
+        order_to(silent.where()),
+        order_to(udp_at("127.0.0.1", quiet->local_endpoint().port())),
+        order_to(mute.where(), greeting::tls),
+        order_to(mute.where(), greeting::http),
+    };
+    for (auto order : orders) {
+        SCOPED_TRACE(to_text(order.target));
+        order.timeout = late;
+        running task{io, check_endpoint(order, trust)};
+        task.advance();
+        ASSERT_FALSE(task.done());
+        task.cancel();
+        const auto begun = steady::now();
+        EXPECT_TRUE(is_not_measured(task.wait().back(), local_cause::cancelled));
+        EXPECT_LT(steady::now(), begun + slack);
+    }
+}
+
+} // namespace
+} // namespace reachd

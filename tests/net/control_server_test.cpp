@@ -1,0 +1,508 @@
+// SPDX-License-Identifier: Apache-2.0
+// T1 to T10 in the names are the threats of docs/ARCHITECTURE.md's list that a test answers.
+#include "control_fixture.hpp"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace reachd::test {
+namespace {
+
+constexpr milliseconds soon{50};  // a limit that the test waits for
+constexpr milliseconds while_{200}; // long enough for what must not happen to happen
+
+control_limits short_times()
+{
+    return {.line_time = soon, .idle_time = soon, .stall_time = soon, .accept_pause = milliseconds{10}};
+}
+
+std::string padded_request(std::size_t bytes)
+{
+    std::string line = R"({"jsonrpc":"2.0","id":1,"method":"version"})";
+    line.append(bytes - line.size(), ' ');
+    return line;
+}
+
+// ---- requests and answers
+
+TEST(control_server, answers_a_request_with_its_id)
+{
+    running_server running;
+    plain_client client{running.status()};
+    client.say("{\"jsonrpc\":\"2.0\",\"id\":\"a-7\",\"method\":\"version\"}\n");
+    EXPECT_EQ(client.hear(), (json{{"jsonrpc", "2.0"}, {"id", "a-7"}, {"result", {{"version", 1}}}}));
+}
+
+TEST(control_server, answers_requests_as_they_finish_and_not_as_they_came)
+{
+    running_server running;
+    plain_client client{running.status()};
+    client.ask("health", 1); // waits
+    client.ask("version", 2);
+    EXPECT_EQ(client.hear()["id"], 2);
+    running.release();
+    EXPECT_EQ(client.hear()["id"], 1);
+}
+
+TEST(control_server, lets_a_long_method_tell_its_progress_before_its_answer)
+{
+    running_server running;
+    plain_client client{running.control()};
+    client.ask("probe", 1);
+    const auto progress = client.hear();
+    EXPECT_EQ(progress["method"], "progress");
+    EXPECT_EQ(progress["params"]["done"], 1);
+    EXPECT_FALSE(progress.contains("id"));
+    running.release();
+    EXPECT_EQ(client.hear()["result"]["probed"], true);
+}
+
+TEST(control_server, answers_everything_after_a_half_close_and_then_closes)
+{
+    running_server running;
+    plain_client client{running.status()};
+    client.ask("health", 1);
+    client.ask("version", 2);
+    client.say_no_more();
+    EXPECT_EQ(client.hear()["id"], 2);
+    running.release();
+    EXPECT_EQ(client.hear()["id"], 1);
+    EXPECT_TRUE(client.ends());
+}
+
+TEST(control_server, takes_a_last_line_without_its_end)
+{
+    running_server running;
+    plain_client client{running.status()};
+    client.say(R"({"jsonrpc":"2.0","id":1,"method":"version"})");
+    client.say_no_more();
+    EXPECT_EQ(client.hear()["result"]["version"], 1);
+    EXPECT_TRUE(client.ends());
+}
+
+TEST(control_server, ignores_carriage_returns_and_blank_lines)
+{
+    running_server running;
+    plain_client client{running.status()};
+    client.say("\n\r\n  \n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"version\"}\r\n\n");
+    client.say_no_more();
+    EXPECT_EQ(client.hear()["id"], 1);
+    EXPECT_TRUE(client.ends());
+    EXPECT_EQ(running.counters().requests, 1U);
+}
+
+TEST(control_server, carries_out_a_notification_without_an_answer)
+{
+    running_server running;
+    plain_client client{running.control()};
+    client.say("{\"jsonrpc\":\"2.0\",\"method\":\"reload\"}\n{\"jsonrpc\":\"2.0\",\"method\":\"relaod\"}\n");
+    client.ask("version", 1);
+    EXPECT_EQ(client.hear()["id"], 1);
+    EXPECT_TRUE(running.becomes_true([&] { return running.server().counters().requests == 3; }));
+    EXPECT_EQ(running.carried_out(), 2U);
+    EXPECT_EQ(running.rejected(reasons::unknown_method), 1U);
+}
+
+TEST(control_server, carries_a_request_out_whose_client_has_gone)
+{
+    running_server running;
+    {
+        plain_client client{running.control()};
+        client.ask("reload", 1);
+    }
+    EXPECT_TRUE(running.becomes_true([&] { return running.server().connections(access_level::change) == 0; }));
+    EXPECT_EQ(running.carried_out(), 1U);
+}
+
+TEST(control_server, goes_on_with_a_connection_after_a_line_that_is_no_request)
+{
+    running_server running;
+    plain_client client{running.status()};
+    client.say("nonsense\n[1]\n{\"a\":1,\"a\":2}\n\"\xff\"\n" + std::string(60'000, '[') + "\n"); // T1
+    client.ask("version", 1);
+    for (const auto* reason : {"malformed", "batch_not_supported", "duplicate_key", "not_utf8", "too_deep"}) {
+        EXPECT_EQ(reason_of(client.hear()), reason);
+        EXPECT_EQ(running.counters().rejected[reason], 1U);
+    }
+    EXPECT_EQ(client.hear()["id"], 1);
+}
+
+TEST(control_server, answers_internal_when_a_handler_throws_and_goes_on)
+{
+    running_server running;
+    plain_client client{running.status()};
+    client.ask("config", 1);
+    const auto answer = client.hear();
+    EXPECT_EQ(reason_of(answer), "internal");
+    EXPECT_EQ(answer["error"]["code"], -32603);
+    EXPECT_EQ(running.failures(), std::vector<std::string>{"control method config"});
+    client.ask("version", 2);
+    EXPECT_EQ(client.hear()["id"], 2);
+}
+
+// ---- who may do what
+
+TEST(control_server, T6_refuses_every_changing_method_on_the_status_socket_and_no_other)
+{
+    running_server running;
+    running.release();
+    plain_client reader{running.status()};
+    plain_client changer{running.control()};
+    for (const auto& method : control_methods()) {
+        const auto line = encode_request(1, method.name, json::object());
+        reader.say(line);
+        const auto refused = reason_of(reader.hear()) == "forbidden";
+        EXPECT_EQ(refused, method.access == access_level::change) << method.name;
+        changer.say(line);
+        auto answer = changer.hear();
+        while (!answer.is_null() && !answer.contains("id")) {
+            answer = changer.hear();
+        }
+        EXPECT_NE(reason_of(answer), "forbidden") << method.name;
+    }
+}
+
+TEST(control_server, T10_tells_who_asked_for_a_change_and_not_who_reads)
+{
+    running_server running;
+    plain_client client{running.control()};
+    client.ask("version", 1);
+    client.ask("reload", 2);
+    client.hear();
+    client.hear();
+    EXPECT_EQ(running.audited(), std::vector<std::string>{"reload by " + std::to_string(::getuid())});
+}
+
+// ---- limits
+
+TEST(control_server, T2_refuses_a_line_over_the_limit_and_closes)
+{
+    running_server running{{.line_bytes = 20'000}};
+    plain_client endless{running.status()};
+    endless.say(std::string(20'001, ' '));
+    EXPECT_EQ(reason_of(endless.hear()), "too_large");
+    EXPECT_TRUE(endless.ends());
+    plain_client whole{running.status()};
+    whole.say(padded_request(20'001) + "\n");
+    EXPECT_EQ(reason_of(whole.hear()), "too_large");
+    EXPECT_TRUE(whole.ends());
+    EXPECT_EQ(running.rejected(reasons::too_large), 2U);
+}
+
+TEST(control_server, takes_a_line_of_exactly_the_limit)
+{
+    running_server running{{.line_bytes = 20'000}};
+    plain_client client{running.status()};
+    client.say(padded_request(20'000) + "\n");
+    EXPECT_EQ(client.hear()["id"], 1);
+    client.say(padded_request(20'000) + "\n");
+    EXPECT_EQ(client.hear()["id"], 1);
+}
+
+TEST(control_server, T3_refuses_a_line_that_does_not_end_in_time_while_others_are_served)
+{
+    auto limits = short_times();
+    limits.idle_time = patience;
+    running_server running{limits};
+    plain_client slow{running.status()};
+    plain_client other{running.status()};
+    slow.say("{");
+    other.ask("version", 1);
+    EXPECT_EQ(other.hear()["id"], 1);
+    EXPECT_EQ(reason_of(slow.hear()), "too_slow");
+    EXPECT_TRUE(slow.ends());
+    EXPECT_EQ(running.rejected(reasons::too_slow), 1U);
+}
+
+TEST(control_server, takes_a_line_that_comes_in_pieces_in_time)
+{
+    running_server running;
+    plain_client client{running.status()};
+    client.say("{\"jsonrpc\":\"2.0\",\"id\":1,");
+    EXPECT_TRUE(client.silent(soon));
+    client.say("\"method\":\"version\"}\n");
+    EXPECT_EQ(client.hear()["id"], 1);
+}
+
+TEST(control_server, closes_an_idle_connection_without_a_word)
+{
+    auto limits = short_times();
+    limits.line_time = patience;
+    running_server running{limits};
+    plain_client client{running.status()};
+    client.ask("version", 1);
+    EXPECT_EQ(client.hear()["id"], 1);
+    EXPECT_TRUE(client.ends());
+    EXPECT_EQ(running.counters().idle, 1U);
+}
+
+TEST(control_server, keeps_a_connection_that_is_silent_for_a_reason)
+{
+    running_server running{short_times()};
+    plain_client subscriber{running.status()};
+    plain_client waiting{running.status()};
+    subscriber.ask("subscribe", 1);
+    waiting.ask("health", 1);
+    EXPECT_EQ(subscriber.hear()["id"], 1);
+    EXPECT_TRUE(subscriber.silent(while_));
+    running.release();
+    EXPECT_EQ(waiting.hear()["id"], 1);
+    running.publish({{"still", "here"}});
+    EXPECT_EQ(subscriber.hear()["params"]["still"], "here");
+}
+
+TEST(control_server, T5_refuses_a_connection_over_the_limit_and_still_serves_the_other_socket)
+{
+    running_server running{{.connections = 2}};
+    std::list<plain_client> taken;
+    for (int i = 0; i < 2; ++i) {
+        taken.emplace_back(running.control()).ask("version", i);
+        EXPECT_EQ(taken.back().hear()["id"], i);
+    }
+    plain_client refused{running.control()};
+    EXPECT_EQ(reason_of(refused.hear()), "too_many_connections");
+    EXPECT_TRUE(refused.ends());
+    plain_client reader{running.status()};
+    reader.ask("version", 1);
+    EXPECT_EQ(reader.hear()["id"], 1);
+    EXPECT_EQ(running.rejected(reasons::too_many_connections), 1U);
+}
+
+TEST(control_server, gives_the_place_of_a_client_that_left_to_the_next)
+{
+    running_server running{{.connections = 1}};
+    for (int i = 0; i < 5; ++i) {
+        plain_client client{running.control()};
+        client.ask("version", i);
+        client.say_no_more();
+        EXPECT_EQ(client.hear()["id"], i);
+        EXPECT_TRUE(client.ends());
+        EXPECT_TRUE(running.becomes_true([&] { return running.server().connections(access_level::change) == 0; }));
+    }
+}
+
+TEST(control_server, T5_survives_a_flood_of_connections)
+{
+    running_server running;
+    for (int i = 0; i < 1000; ++i) {
+        plain_client{running.control()};
+    }
+    plain_client client{running.status()};
+    client.ask("version", 1);
+    EXPECT_EQ(client.hear()["id"], 1);
+}
+
+TEST(control_server, T5_pauses_when_there_is_no_descriptor_left_and_accepts_once_there_is)
+{
+    running_server running{short_times()};
+    plain_client client{running.status()}; // first its own descriptor, then none for the server's side
+    EXPECT_TRUE(running.becomes_true([&] { return running.server().connections(access_level::read) == 1; }));
+    rlimit before{};
+    ::getrlimit(RLIMIT_NOFILE, &before);
+    const unique_fd next{::dup(0)};
+    auto none = before;
+    none.rlim_cur = static_cast<rlim_t>(next.get()) + 2;
+    ::setrlimit(RLIMIT_NOFILE, &none);
+    plain_client waits{running.control()};
+    std::vector<unique_fd> filler;
+    EXPECT_TRUE(waits.connected());
+    EXPECT_TRUE(running.becomes_true([&] { return running.server().counters().accept_failures >= 2; }));
+    EXPECT_LT(running.counters().accept_failures, 1000U); // it pauses
+    ::setrlimit(RLIMIT_NOFILE, &before);
+    waits.ask("version", 1);
+    EXPECT_EQ(waits.hear()["id"], 1);
+}
+
+// ---- slow readers
+
+TEST(control_server, delivers_an_answer_that_is_larger_than_the_queue_whole)
+{
+    running_server running{{.unsent_bytes = 1000}};
+    plain_client client{running.status()};
+    client.ask("report", 1);
+    EXPECT_EQ(client.hear()["result"]["text"].get_ref<const std::string&>().size(), running.report_bytes);
+}
+
+TEST(control_server, does_not_pile_up_answers_that_nobody_reads)
+{
+    running_server running{{.stall_time = patience}};
+    plain_client client{running.status()};
+    for (int i = 0; i < 50; ++i) {
+        client.ask("report", i);
+    }
+    EXPECT_TRUE(running.becomes_true([&] { return running.server().counters().requests >= 1; }));
+    std::this_thread::sleep_for(while_);
+    EXPECT_LE(running.carried_out(), 2U);
+    for (int i = 0; i < 50; ++i) {
+        EXPECT_EQ(client.hear()["id"], i);
+    }
+}
+
+TEST(control_server, closes_a_client_that_takes_nothing_of_a_full_queue)
+{
+    auto limits = short_times();
+    limits.idle_time = patience;
+    running_server running{limits};
+    plain_client client{running.status()};
+    client.ask("report", 1);
+    EXPECT_TRUE(running.becomes_true([&] { return running.server().connections(access_level::read) == 0; }));
+    EXPECT_EQ(running.counters().stalled, 1U);
+}
+
+TEST(control_server, keeps_a_client_that_takes_a_full_queue_slowly)
+{
+    auto limits = short_times();
+    limits.idle_time = patience;
+    limits.stall_time = milliseconds{1000};
+    running_server running{limits};
+    running.report_bytes = 1'500'000;
+    plain_client client{running.status()};
+    client.ask("report", 1);
+    std::vector<char> chunk(100'000);
+    std::size_t taken = 0;
+    while (taken < running.report_bytes) {
+        std::this_thread::sleep_for(milliseconds{20});
+        const auto size = ::recv(client.fd(), chunk.data(), chunk.size(), 0);
+        ASSERT_GT(size, 0);
+        taken += static_cast<std::size_t>(size);
+    }
+    EXPECT_EQ(running.counters().stalled, 0U);
+}
+
+TEST(control_server, outlives_a_client_that_goes_in_the_middle_of_an_answer)
+{
+    running_server running;
+    {
+        plain_client client{running.status()};
+        client.ask("report", 1);
+        EXPECT_TRUE(running.becomes_true([&] { return running.server().counters().requests == 1; }));
+    }
+    EXPECT_TRUE(running.becomes_true([&] { return running.server().connections(access_level::read) == 0; }));
+    plain_client next{running.status()};
+    next.ask("version", 1);
+    EXPECT_EQ(next.hear()["id"], 1);
+}
+
+// ---- subscriptions
+
+TEST(control_server, gives_a_subscriber_the_present_state_and_then_what_happens_in_order)
+{
+    running_server running;
+    running.publish({{"before", true}});
+    plain_client client{running.status()};
+    client.ask("subscribe", 1);
+    const auto state = client.hear()["result"];
+    EXPECT_EQ(state["snapshot"], running.present_state);
+    EXPECT_EQ(state["seq"], 1);
+    EXPECT_TRUE(state["subscription"].is_string());
+    for (int i = 2; i < 5; ++i) {
+        running.publish({{"number", i}});
+        EXPECT_EQ(client.hear(), (json{{"jsonrpc", "2.0"}, {"method", "event"}, {"params", {{"number", i}, {"seq", i}}}}));
+    }
+}
+
+TEST(control_server, tells_nothing_to_who_has_not_subscribed)
+{
+    running_server running;
+    plain_client client{running.status()};
+    client.ask("version", 1);
+    EXPECT_EQ(client.hear()["id"], 1);
+    running.publish({{"number", 1}});
+    EXPECT_TRUE(client.silent(soon));
+}
+
+TEST(control_server, T4_tells_a_slow_subscriber_how_many_events_it_lost)
+{
+    constexpr int events = 200;
+    running_server running{{.unsent_bytes = 100'000, .stall_time = patience}};
+    plain_client client{running.status()};
+    client.ask("subscribe", 1);
+    EXPECT_EQ(client.hear()["id"], 1);
+    for (int i = 0; i < events; ++i) {
+        running.publish({{"text", std::string(10'000, 'x')}});
+    }
+    EXPECT_GT(running.counters().lost, 0U);
+    std::uint64_t next_seq = 1;
+    std::uint64_t lost = 0;
+    while (next_seq <= events) {
+        const auto message = client.hear();
+        ASSERT_TRUE(message.is_object());
+        if (message["method"] == "lost") {
+            lost += message["params"]["count"].get<std::uint64_t>();
+            next_seq += message["params"]["count"].get<std::uint64_t>(); // the gap stands where it says so
+        } else {
+            EXPECT_EQ(message["params"]["seq"], next_seq++);
+        }
+    }
+    EXPECT_EQ(lost, running.counters().lost);
+    running.publish({{"after", true}});
+    EXPECT_EQ(client.hear()["params"]["seq"], events + 1);
+}
+
+TEST(control_server, T4_closes_a_subscriber_that_never_reads_and_serves_the_others)
+{
+    auto limits = short_times();
+    limits.unsent_bytes = 100'000;
+    running_server running{limits};
+    plain_client silent{running.status()};
+    silent.ask("subscribe", 1);
+    EXPECT_EQ(silent.hear()["id"], 1);
+    for (int i = 0; i < 100; ++i) {
+        running.publish({{"text", std::string(10'000, 'x')}});
+    }
+    EXPECT_TRUE(running.becomes_true([&] { return running.server().connections(access_level::read) == 0; }));
+    EXPECT_EQ(running.counters().stalled, 1U);
+    EXPECT_EQ(running.on_loop([&] { return running.server().subscriptions(); }), 0U);
+}
+
+TEST(control_server, limits_subscriptions_and_frees_the_place_of_who_left)
+{
+    running_server running{{.subscriptions = 1}};
+    plain_client second{running.status()};
+    {
+        plain_client first{running.status()};
+        first.ask("subscribe", 1);
+        EXPECT_EQ(first.hear()["id"], 1);
+        first.ask("subscribe", 2);
+        EXPECT_EQ(reason_of(first.hear()), "already_subscribed");
+        second.ask("subscribe", 3);
+        EXPECT_EQ(reason_of(second.hear()), "too_many_subscriptions");
+        plain_client elsewhere{running.control()}; // has a budget of its own
+        elsewhere.ask("subscribe", 4);
+        EXPECT_EQ(elsewhere.hear()["id"], 4);
+    }
+    EXPECT_TRUE(running.becomes_true([&] { return running.server().subscriptions() == 0; }));
+    second.ask("subscribe", 5);
+    EXPECT_EQ(second.hear()["result"]["seq"], 0);
+}
+
+// ---- the end
+
+TEST(control_server, answers_what_is_under_way_when_it_is_stopped_and_removes_its_sockets)
+{
+    running_server running;
+    plain_client client{running.status()};
+    plain_client idle{running.control()};
+    client.ask("health", 1);
+    EXPECT_TRUE(running.becomes_true([&] { return running.server().counters().requests == 1; }));
+    EXPECT_EQ(running.stop(), 0U);
+    EXPECT_EQ(reason_of(client.hear()), "shutting_down");
+    EXPECT_TRUE(client.ends());
+    EXPECT_TRUE(idle.ends());
+    EXPECT_FALSE(std::filesystem::exists(running.control()));
+    EXPECT_FALSE(std::filesystem::exists(running.status()));
+}
+
+TEST(control_server, is_not_kept_from_stopping_by_a_client_that_does_not_read)
+{
+    running_server running;
+    plain_client client{running.status()};
+    client.ask("report", 1);
+    EXPECT_TRUE(running.becomes_true([&] { return running.carried_out_here() == 1; }));
+    const auto begun = steady::now();
+    EXPECT_EQ(running.stop(milliseconds{400}), 0U);
+    EXPECT_LT(steady::now() - begun, patience);
+}
+
+} // namespace
+} // namespace reachd::test

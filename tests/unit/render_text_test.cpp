@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/core/render_text.hpp"
+#include "reachd/core/site_report.hpp"
+#include "support/make.hpp"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+namespace reachd {
+namespace {
+
+using namespace test;
+
+constexpr page narrow{.columns = 80, .use = colour::off};
+constexpr page coloured{.columns = 80, .use = colour::on};
+
+// An issuer that clears the screen, forges a line and turns the direction of the text.
+const std::string hostile = "Evil\x1b[2J\x1b]0;owned\x07\nREADY\r\xc2\x9b" "31m\xe2\x80\xae CA \xff";
+
+bool has(const std::string& text, std::string_view part)
+{
+    return text.find(part) != std::string::npos;
+}
+
+std::vector<std::string> lines_of(const std::string& text)
+{
+    std::vector<std::string> lines;
+    std::istringstream in{text};
+    for (std::string line; std::getline(in, line);) {
+        lines.push_back(line);
+    }
+    return lines;
+}
+
+void expect_fits(const std::string& text, std::size_t columns)
+{
+    for (const auto& line : lines_of(text)) {
+        EXPECT_LE(columns_of(line), columns) << line;
+    }
+}
+
+void expect_harmless(const std::string& text)
+{
+    for (const char byte : text) {
+        const auto value = static_cast<unsigned char>(byte);
+        ASSERT_TRUE(byte == '\n' || (value >= 0x20 && value != 0x7f)) << int{value} << " in " << text;
+    }
+    EXPECT_FALSE(has(text, "\xe2\x80\xae"));
+    EXPECT_FALSE(has(text, "\xc2\x9b"));
+}
+
+scene make_site()
+{
+    auto it = make_scene();
+    it.add("web", expectation::service, {make_endpoint(server_text, 443, {make_seen(connected{})})});
+    it.add("tls", expectation::service,
+           {make_named("maps.googleapis.com", other_server_text, 443,
+                       make_greeted(make_untrusted(hostile), probe_kind::tls))});
+    std::vector<endpoint_state> range;
+    for (std::uint16_t port = 2001; port <= 2500; ++port) {
+        const auto silent = port >= 2100 && port < 2200;
+        range.push_back(make_named("connect.helpdeskbuttons.com", "34.0.0.10", port,
+                                   silent ? make_silence() : std::vector{make_seen(refused{})}));
+    }
+    it.add("session", expectation::path, range);
+    it.add("alternating", expectation::service,
+           [] {
+               std::vector<endpoint_state> all;
+               for (std::uint16_t i = 0; i < 20; ++i) {
+                   all.push_back(make_endpoint(stranger_text, static_cast<std::uint16_t>(4200 + i),
+                                               i % 2 == 0 ? make_silence() : std::vector{make_seen(refused{})}));
+               }
+               return all;
+           }());
+    it.what.rows.push_back(make_plan_row("idle", idle_timer{.transport = transport::tcp, .hold = seconds{720}}));
+    it.what.rows.push_back(make_plan_row("blank", make_outbound(expectation::service)));
+    it.what.rows.back().not_configured = "the document leaves the address blank: ask the vendor";
+    it.site.rows.resize(it.what.rows.size());
+    it.site.rows[1].lookups = {make_lookup("maps.googleapis.com", {other_server_text})};
+    it.site.rows[1].lookups[0].servers.push_back(make_dns_failure("9.9.9.9", dns_status::failed));
+    it.site.rows[1].lookups[0].servers[1].detail = hostile;
+    it.evaluate();
+    return it;
+}
+
+nlohmann::json report_of(const scene& it)
+{
+    return site_report(it.what, it.site, {}, make_wall(seconds{2000}));
+}
+
+TEST(rendered_report, never_exceeds_its_columns)
+{
+    const auto report = report_of(make_site());
+    for (const std::size_t columns : {80U, 100U, 132U}) {
+        SCOPED_TRACE(columns);
+        expect_fits(render_report(report, {.columns = columns, .use = colour::off}), columns);
+    }
+}
+
+TEST(rendered_report, prints_no_control_byte_of_what_a_peer_said)
+{
+    const auto it = make_site();
+    const auto text = render_report(report_of(it), narrow);
+    expect_harmless(text);
+    EXPECT_TRUE(has(text, "Evil\\u{1b}[2J"));
+    for (const auto& line : lines_of(text)) {
+        EXPECT_FALSE(line.starts_with("READY"));
+    }
+    expect_harmless(render_endpoints(endpoint_report(it.what, it.site, make_target(other_server_text)), narrow));
+    expect_harmless(render_summary(health_report(it.what, it.site, make_wall(seconds{2000}), seconds{60}), narrow));
+}
+
+TEST(rendered_report, uses_escape_bytes_for_its_own_colours_only)
+{
+    const auto text = render_report(report_of(make_site()), coloured);
+    EXPECT_TRUE(has(text, "\x1b[31;1mNOT READY\x1b[0m"));
+    EXPECT_TRUE(has(text, "\x1b[32mPASS \x1b[0m"));
+    EXPECT_FALSE(has(text, "\x1b[2J"));
+    EXPECT_FALSE(has(text, "\x1b]0;"));
+}
+
+TEST(rendered_report, gives_the_answer_first_and_then_every_row)
+{
+    const auto lines = lines_of(render_report(report_of(make_site()), narrow));
+    ASSERT_GT(lines.size(), 6U);
+    EXPECT_EQ(lines[0], "Site lab, 1970-01-01T00:33:20.000Z");
+    EXPECT_EQ(lines[2], "NOT READY");
+    EXPECT_EQ(lines[3], "3 of 6 requirements fail: tls, session, alternating.");
+    EXPECT_EQ(lines[5], "Vendor (Firewall rules, 2023-01)");
+    std::string words;
+    for (const auto& line : lines) {
+        for (const char* word : {"PASS", "FAIL", "BLANK", "?    "}) {
+            if (line.starts_with(std::string{"  "} + word)) {
+                words += word[0];
+            }
+        }
+    }
+    EXPECT_EQ(words, "PFFF?B");
+}
+
+TEST(rendered_report, tells_of_a_failing_row_why_and_what_to_do)
+{
+    const auto text = render_report(report_of(make_site()), {.columns = 400, .use = colour::off});
+    EXPECT_TRUE(has(text, "tcp 2100-2199 to connect.helpdeskbuttons.com (34.0.0.10): no answer"));
+    EXPECT_TRUE(has(text, "-> exempt maps.googleapis.com from TLS inspection"));
+    EXPECT_TRUE(has(text, "note: maps.googleapis.com: DNS server 9.9.9.9 says: Evil"));
+    EXPECT_FALSE(has(text, "tcp 2001-2099")); // what passes is not told
+}
+
+TEST(rendered_report, shows_a_few_failing_runs_and_counts_the_others)
+{
+    const auto text = render_report(report_of(make_site()), {.columns = 400, .use = colour::off});
+    EXPECT_TRUE(has(text, "tcp 4205 to 81.2.69.1: "));
+    EXPECT_FALSE(has(text, "tcp 4206 to 81.2.69.1: "));
+    EXPECT_TRUE(has(text, "and 14 more runs of ports that fail"));
+}
+
+TEST(rendered_report, names_the_vantages)
+{
+    auto it = make_site();
+    it.what.vantages = {{.name = "voice", .interface = "eth1", .source = {}}};
+    EXPECT_TRUE(render_report(report_of(it), narrow).starts_with("Site lab, 1970-01-01T00:33:20.000Z, from voice\n"));
+}
+
+TEST(rendered_report, of_other_versions_reads_as_if_what_is_missing_were_empty)
+{
+    for (const char* text : {"{}", R"({"catalogues": []})", R"({"catalogues": [{}]})",
+                             R"({"catalogues": [{"requirements": [{}]}]})",
+                             R"({"catalogues": [{"document": null, "requirements": [{"runs": [{}, {}]}]}]})",
+                             R"({"site": null, "state": 3, "catalogues": {"a": 1}})"}) {
+        SCOPED_TRACE(text);
+        EXPECT_FALSE(render_report(nlohmann::json::parse(text), narrow).empty());
+    }
+    EXPECT_TRUE(has(render_summary(nlohmann::json::object(), narrow), "Nothing measured yet"));
+    EXPECT_EQ(render_endpoints(nlohmann::json::array(), narrow), "");
+    EXPECT_FALSE(render_endpoints(nlohmann::json::parse("[{}]"), narrow).empty());
+}
+
+TEST(rendered_summary, gives_state_age_and_staleness)
+{
+    const auto it = make_site();
+    const auto text = [&](int now) {
+        return render_summary(health_report(it.what, it.site, make_wall(seconds{now}), seconds{60}), narrow);
+    };
+    EXPECT_EQ(
+        text(1030),
+        "NOT READY  lab, since 1970-01-01T00:16:40.000Z\n"
+        "3 of 6 requirements fail: tls, session, alternating.\n"
+        "Last measured 1970-01-01T00:16:40.000Z, 30 s ago\n"
+    );
+    EXPECT_TRUE(has(text(2000), "1000 s ago (stale)\n"));
+}
+
+TEST(rendered_endpoints, show_the_verdict_and_all_evidence)
+{
+    const auto it = make_site();
+    const auto text = render_endpoints(
+        endpoint_report(it.what, it.site, make_target(other_server_text)), {.columns = 400, .use = colour::off}
+    );
+    EXPECT_TRUE(text.starts_with("tcp 54.219.138.108:443 (maps.googleapis.com) in cat/tls\n")) << text;
+    EXPECT_TRUE(has(text, "  intercepted: something else answers"));
+    EXPECT_TRUE(has(text, "  stage handshake, blame unknown, since 1970-01-01T00:16:40.000Z"));
+    EXPECT_TRUE(has(text, "1970-01-01T00:16:40.000Z  tcp_connect #1: connected (21.0 ms)"));
+    EXPECT_TRUE(has(text, "tls #1: certificate for vendor.example"));
+    expect_fits(render_endpoints(endpoint_report(it.what, it.site, make_target(other_server_text)), narrow), 80);
+}
+
+} // namespace
+} // namespace reachd

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/core/site_report.hpp"
+#include "support/make.hpp"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <set>
+
+namespace reachd {
+namespace {
+
+using namespace test;
+using nlohmann::json;
+using keys = std::set<std::string>;
+
+keys keys_of(const json& value)
+{
+    keys all;
+    for (const auto& [key, ignored] : value.items()) {
+        all.insert(key);
+    }
+    return all;
+}
+
+// One passing row, one that the gateway rejects, one idle timer, one blank.
+scene make_site()
+{
+    auto it = make_scene();
+    it.add("web", expectation::service, {make_endpoint(server_text, 443, {make_seen(connected{})})});
+    it.add("shut", expectation::path,
+           {make_named("a.example", server_text, 4200, {make_seen(make_icmp(gateway_text, 3, 13))}),
+            make_named("a.example", server_text, 4201, {make_seen(make_icmp(gateway_text, 3, 13))})});
+    it.site.rows[1].lookups = {make_lookup("a.example", {server_text})};
+    it.what.rows.push_back(make_plan_row("idle", idle_timer{.transport = transport::tcp, .hold = seconds{720}}));
+    it.what.rows.push_back(make_plan_row("blank", make_outbound(expectation::service)));
+    it.what.rows.back().not_configured = "ask the vendor";
+    it.site.rows.resize(4);
+    it.evaluate();
+    return it;
+}
+
+json report_of(const scene& it, const report_selection& select = {})
+{
+    return site_report(it.what, it.site, select, make_wall(seconds{2000}));
+}
+
+TEST(report, has_the_members_that_people_script_against_and_no_others)
+{
+    const auto report = report_of(make_site());
+    EXPECT_EQ(keys_of(report), (keys{"schema", "site", "generated", "state", "sentence", "since", "vantage", "path",
+                                     "catalogues", "idle"}));
+    EXPECT_EQ(keys_of(report["path"]), (keys{"edge", "hops"}));
+    const auto& cat = report["catalogues"][0];
+    EXPECT_EQ(keys_of(cat), (keys{"id", "title", "document", "requirements"}));
+    EXPECT_EQ(keys_of(cat["document"]), (keys{"title", "revised"}));
+    const auto& row = cat["requirements"][1];
+    EXPECT_EQ(keys_of(row),
+              (keys{"id",       "about",  "kind",    "role",      "state",        "sentence", "advice", "note",
+                    "ask",      "since",  "checked", "counts",    "findings",     "runs",     "endpoints",
+                    "transport", "destinations", "ports", "expect", "names"}));
+    EXPECT_EQ(keys_of(row["counts"]), (keys{"total", "pass", "fail", "unproven"}));
+    EXPECT_EQ(keys_of(row["runs"][0]), (keys{"destination", "addresses", "vantage", "ports", "verdict", "stage",
+                                             "blame", "where", "sentence", "result"}));
+    EXPECT_EQ(keys_of(row["endpoints"][0]),
+              (keys{"address", "name", "port", "transport", "verdict", "stage", "blame", "where", "sentence",
+                    "rtt_us", "since", "evidence"}));
+    EXPECT_EQ(keys_of(report["idle"][0]),
+              (keys{"requirement", "catalogue", "transport", "class", "via", "required_s", "held_s", "lost_s",
+                    "grade", "state", "after_expiry", "where", "sentence", "rungs"}));
+}
+
+TEST(report, says_of_the_site_what_was_found)
+{
+    const auto report = report_of(make_site());
+    EXPECT_EQ(report["schema"], 1);
+    EXPECT_EQ(report["site"], "lab");
+    EXPECT_EQ(report["state"], "not_ready");
+    EXPECT_EQ(report["sentence"], "1 of 4 requirements fail: shut.");
+    EXPECT_EQ(report["generated"], "1970-01-01T00:33:20.000Z");
+    EXPECT_EQ(report["since"], "1970-01-01T00:16:40.000Z");
+    EXPECT_EQ(report["vantage"], nullptr);
+}
+
+TEST(report, says_of_each_row_its_state_role_and_counts)
+{
+    auto it = make_site();
+    it.what.rows[0].role = role::disaster_recovery;
+    const auto report = report_of(it);
+    const auto& rows = report["catalogues"][0]["requirements"];
+    ASSERT_EQ(rows.size(), 4U);
+    const std::vector<std::string> states{"pass", "fail", "unproven", "not_configured"};
+    const std::vector<std::string> kinds{"outbound", "outbound", "idle", "outbound"};
+    for (std::size_t i = 0; i < 4; ++i) {
+        SCOPED_TRACE(rows[i]["id"].get<std::string>());
+        EXPECT_EQ(rows[i]["state"], states[i]);
+        EXPECT_EQ(rows[i]["kind"], kinds[i]);
+    }
+    EXPECT_EQ(rows[0]["role"], "disaster_recovery");
+    EXPECT_EQ(rows[1]["role"], "primary");
+    EXPECT_EQ(rows[1]["counts"], (json{{"total", 2}, {"pass", 0}, {"fail", 2}, {"unproven", 0}}));
+    EXPECT_EQ(rows[1]["ports"], "4200-4201");
+    EXPECT_EQ(rows[1]["expect"], "path");
+    EXPECT_EQ(rows[1]["destinations"], "a.example");
+    EXPECT_EQ(rows[1]["names"][0]["name"], "a.example");
+    EXPECT_EQ(rows[0]["advice"], nullptr);
+    EXPECT_EQ(rows[0]["note"], nullptr);
+    EXPECT_EQ(rows[3]["checked"], nullptr);
+    EXPECT_EQ(rows[3]["sentence"], "ask the vendor");
+}
+
+TEST(report, names_the_box_in_runs_and_endpoints_where_an_icmp_sender_names_it)
+{
+    const auto report = report_of(make_site());
+    const auto& row = report["catalogues"][0]["requirements"][1];
+    const json box = {{"at", {{"hop", nullptr}, {"address", gateway_text}}}};
+    ASSERT_EQ(row["runs"].size(), 1U);
+    EXPECT_EQ(row["runs"][0]["where"], box);
+    EXPECT_EQ(row["runs"][0]["blame"], "site");
+    EXPECT_EQ(row["runs"][0]["ports"], "4200-4201");
+    EXPECT_EQ(row["runs"][0]["addresses"], (json{server_text}));
+    EXPECT_EQ(row["runs"][0]["result"], "fail");
+    EXPECT_EQ(row["endpoints"][0]["where"], box);
+    EXPECT_EQ(row["endpoints"][0]["verdict"], "blocked");
+    EXPECT_EQ(row["endpoints"][0]["rtt_us"], nullptr);
+    const auto& open = report["catalogues"][0]["requirements"][0];
+    EXPECT_EQ(open["runs"][0]["where"], nullptr);
+    EXPECT_EQ(open["runs"][0]["result"], "pass");
+    EXPECT_EQ(open["endpoints"][0]["rtt_us"], 21000);
+    EXPECT_EQ(open["endpoints"][0]["name"], nullptr);
+    EXPECT_EQ(open["endpoints"][0]["evidence"].size(), 1U);
+}
+
+TEST(report, marks_runs_that_neither_pass_nor_fail_as_unproven)
+{
+    auto it = make_scene();
+    it.add("row", expectation::service,
+           {make_endpoint(server_text, 443, {make_seen(make_unmeasured(local_cause::no_memory))})});
+    it.evaluate();
+    const auto report = report_of(it);
+    EXPECT_EQ(report["catalogues"][0]["requirements"][0]["runs"][0]["result"], "unproven");
+    EXPECT_EQ(report["state"], "unproven");
+}
+
+TEST(report, says_of_an_idle_timer_what_is_required_and_that_nothing_was_measured)
+{
+    const auto report = report_of(make_site());
+    const auto& idle = report["idle"];
+    ASSERT_EQ(idle.size(), 1U);
+    EXPECT_EQ(idle[0]["requirement"], "idle");
+    EXPECT_EQ(idle[0]["required_s"], 720);
+    EXPECT_EQ(idle[0]["held_s"], nullptr);
+    EXPECT_EQ(idle[0]["state"], "unproven");
+}
+
+TEST(report, adds_to_an_endpoint_only_what_it_has)
+{
+    auto it = make_scene();
+    auto six = make_named("a.example", server6_text, 443, {make_seen(make_unmeasured(local_cause::no_route))});
+    six.servers = {"system", "10.77.1.53"};
+    six.vantage = "voice";
+    auto four = make_named("a.example", server_text, 443, {make_seen(connected{})});
+    four.vantage = "voice";
+    it.add("row", expectation::service, {six, four});
+    it.what.vantages = {{.name = "wired", .interface = "eth0", .source = {}},
+                        {.name = "voice", .interface = "eth1", .source = {}}};
+    it.evaluate();
+    const auto report = report_of(it);
+    const auto& endpoints = report["catalogues"][0]["requirements"][0]["endpoints"];
+    EXPECT_EQ(endpoints[0]["vantage"], "voice");
+    EXPECT_EQ(endpoints[0]["needed"], false);
+    EXPECT_EQ(endpoints[0]["resolved_by"], (json{"system", "10.77.1.53"}));
+    EXPECT_FALSE(endpoints[1].contains("needed"));
+    EXPECT_FALSE(endpoints[1].contains("resolved_by"));
+    EXPECT_EQ(report["vantage"], "wired, voice");
+}
+
+TEST(report, is_narrowed_by_catalogue_and_requirement)
+{
+    const auto it = make_site();
+    const auto count = [&](const report_selection& select) {
+        const auto report = report_of(it, select);
+        return report["catalogues"].empty() ? 0U : report["catalogues"][0]["requirements"].size();
+    };
+    EXPECT_EQ(count({.catalogue = "cat", .requirement = ""}), 4U);
+    EXPECT_EQ(count({.catalogue = "other", .requirement = ""}), 0U);
+    EXPECT_EQ(count({.catalogue = "", .requirement = "shut"}), 1U);
+    EXPECT_EQ(count({.catalogue = "", .requirement = "cat/shut"}), 1U);
+    EXPECT_EQ(count({.catalogue = "cat", .requirement = "nothing"}), 0U);
+    EXPECT_TRUE(report_of(it, {.catalogue = "", .requirement = "shut"})["idle"].empty());
+    EXPECT_EQ(report_of(it, {.catalogue = "", .requirement = "shut"})["state"], "not_ready");
+}
+
+TEST(endpoint_report, finds_every_row_that_has_the_endpoint_and_no_other)
+{
+    auto it = make_site();
+    it.add("again", expectation::path, {make_endpoint(server_text, 443, make_silence())});
+    it.evaluate();
+    const auto found = endpoint_report(it.what, it.site, make_target(server_text, 443));
+    ASSERT_EQ(found.size(), 2U);
+    EXPECT_EQ(found[0]["requirement"], "web");
+    EXPECT_EQ(found[1]["requirement"], "again");
+    EXPECT_EQ(found[1]["catalogue"], "cat");
+    EXPECT_EQ(found[1]["path"], (json{{"hops", json::array()}}));
+    EXPECT_TRUE(endpoint_report(it.what, it.site, make_target(server_text, 444)).empty());
+    EXPECT_TRUE(endpoint_report(it.what, it.site, make_target(other_server_text, 443)).empty());
+    EXPECT_TRUE(endpoint_report(it.what, it.site, make_target(server_text, 443, transport::udp)).empty());
+}
+
+TEST(health, is_small_and_counts_rows_and_endpoints)
+{
+    const auto it = make_site();
+    const auto health = health_report(it.what, it.site, make_wall(seconds{1060}), seconds{180});
+    EXPECT_EQ(keys_of(health),
+              (keys{"site", "state", "since", "summary", "counts", "endpoints", "checked", "age_s", "stale"}));
+    EXPECT_EQ(health["state"], "not_ready");
+    EXPECT_EQ(health["counts"], (json{{"pass", 1}, {"fail", 1}, {"unproven", 1}, {"not_configured", 1}}));
+    EXPECT_EQ(health["endpoints"], (json{{"total", 3}, {"pass", 1}, {"fail", 2}, {"unproven", 0}}));
+    EXPECT_EQ(health["age_s"], 60);
+    EXPECT_EQ(health["stale"], false);
+}
+
+TEST(health, is_stale_when_the_latest_measurement_is_too_old_or_there_is_none)
+{
+    auto it = make_site();
+    it.site.rows[0].checked = make_wall(seconds{1100}); // the latest counts, whichever row it is of
+    const auto stale_at = [&](int now) {
+        return health_report(it.what, it.site, make_wall(seconds{now}), seconds{180})["stale"].get<bool>();
+    };
+    EXPECT_FALSE(stale_at(1280));
+    EXPECT_TRUE(stale_at(1281));
+    for (auto& row : it.site.rows) {
+        row.checked.reset();
+    }
+    EXPECT_TRUE(stale_at(1000));
+    EXPECT_EQ(health_report(it.what, it.site, make_wall(seconds{1}), seconds{180})["checked"], nullptr);
+}
+
+} // namespace
+} // namespace reachd
