@@ -75,6 +75,7 @@ int command_check(const cli_common& common, const cli_check& options)
         .vantage = options.vantage,
         .quick = options.quick,
         .fast = options.fast,
+        .detail = options.format == "table" ? report_detail::runs : report_detail::endpoints,
     };
     wanted.progressed = [&line](const progress& now) { line.show(now); };
     const auto narrowed = narrow(**site, wanted);

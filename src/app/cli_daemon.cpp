@@ -112,6 +112,20 @@ std::optional<json> endpoint_params(const std::vector<std::string>& words)
     return json{{"transport", words[0]}, {"address", words[1]}, {"port", ports->ranges.front().first}};
 }
 
+// Rows that were probed one after the other, under one heading each catalogue.
+void add_catalogue(json& shown, const json& one)
+{
+    for (auto& other : shown) {
+        if (other.value("id", json()) == one.value("id", json())) {
+            for (const auto& row : one.value("requirements", json::array())) {
+                other["requirements"].push_back(row);
+            }
+            return;
+        }
+    }
+    shown.push_back(one);
+}
+
 } // namespace
 
 int command_status(const cli_common& common, const cli_query& options)
@@ -202,7 +216,7 @@ int command_probe(const cli_common& common, const cli_query& options)
         }
         last = *report;
         for (const auto& one : report->value("catalogues", json::array())) {
-            shown.push_back(one);
+            add_catalogue(shown, one);
         }
     }
     last["catalogues"] = std::move(shown);

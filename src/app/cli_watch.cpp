@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/app/cli_link.hpp"
 
-#include "reachd/net/deadline.hpp"
-
 #include <csignal>
 #include <cstdio>
 #include <fmt/format.h>
@@ -62,7 +60,7 @@ void show_event(const json& event, const page& format)
 }
 
 // Until the daemon goes; false when it was never there.
-bool follow(const cli_common& common, const page& format, bool quiet, std::string& why)
+bool follow(const cli_common& common, const page& format, std::string& why)
 {
     auto client = connect_control(socket_for(common, "subscribe"), steady::now() + plugin_wait);
     if (!client) {
@@ -74,9 +72,7 @@ bool follow(const cli_common& common, const page& format, bool quiet, std::strin
         why = snapshot.error().sentence;
         return false;
     }
-    if (!quiet) {
-        show_snapshot(*snapshot, format);
-    }
+    show_snapshot(*snapshot, format);
     while (true) {
         const auto heard = client->next_notification(steady::now() + std::chrono::hours{24});
         if (!heard) {
@@ -93,13 +89,13 @@ int command_watch(const cli_common& common, const cli_query&)
 {
     const auto format = stdout_page(common.colour);
     std::string why;
-    if (!follow(common, format, false, why)) {
+    if (!follow(common, format, why)) {
         std::fprintf(stderr, "reachctl: %s\n", why.c_str());
         return exit_unproven;
     }
     while (true) { // a restart of the daemon is no reason to stop watching
         std::fprintf(stderr, "reachctl: %s; waiting for the daemon\n", why.c_str());
-        while (!follow(common, format, false, why)) {
+        while (!follow(common, format, why)) {
             std::this_thread::sleep_for(reconnect_every);
         }
     }

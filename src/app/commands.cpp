@@ -15,13 +15,13 @@ namespace asio = boost::asio;
 
 namespace {
 
-// Three intervals without a measurement are no accident.
-constexpr int stale_after_intervals = 3;
+// A site of failing rows pauses for eight intervals at most (schedule.hpp); three such pauses without any
+// measurement are no accident.
+constexpr int stale_after_intervals = 3 * 8;
 
 std::chrono::seconds stale_after(const plan& what)
 {
-    // The longest pause of a row that is backing off, and some.
-    return what.config.schedule.interval * 8 * stale_after_intervals;
+    return what.config.schedule.interval * stale_after_intervals;
 }
 
 std::string text_of(const json& params, const char* key)
@@ -95,6 +95,15 @@ json catalogues_answer(const plan& what)
     return list;
 }
 
+json seconds_json(const std::vector<std::chrono::seconds>& list)
+{
+    json out = json::array();
+    for (const auto& one : list) {
+        out.push_back(one.count());
+    }
+    return out;
+}
+
 json config_answer(const config& site)
 {
     json vantages = json::array();
@@ -126,7 +135,10 @@ json config_answer(const config& site)
           {"connect_timeout_ms", limits.connect_timeout.count()},
           {"attempts", limits.attempts}}},
         {"reflectors", std::move(reflectors)},
+        {"history", {{"path", site.history.path}, {"keep_days", site.history.keep_days}}},
+        {"idle", {{"udp_rungs_s", seconds_json(site.idle.udp_rungs)}, {"tcp_rungs_s", seconds_json(site.idle.tcp_rungs)}}},
         {"tls", {{"ca_file", site.tls_ca_file}}},
+        {"http", {{"listen", site.http_listen}}},
     };
 }
 
@@ -182,6 +194,11 @@ asio::awaitable<rpc_answer> probe_answer(command_context context, rpc_request re
         }
         std::vector<std::size_t> next(1, rows[done]); // GCC 12 has no braced list in a co_await
         co_await work->probe(std::move(next));
+        if (work->stopped()) {
+            auto error = make_error(reasons::busy, "the files were read again while this was being measured");
+            error.hint = "ask again";
+            co_return std::unexpected(std::move(error));
+        }
     }
     co_return site_report(work->what(), work->state(), select, wall_now());
 }

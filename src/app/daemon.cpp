@@ -73,7 +73,6 @@ private:
     site_answer told_ = site_answer::unproven;
     std::string told_status_;
     asio::signal_set hangups_;
-    bool reloading_ = false;
     task_group tasks_;
     control_server server_;
 };
@@ -177,7 +176,8 @@ void daemon_process::tell_site()
     const auto& state = engine_->state();
     if (state.state != told_) {
         told_ = state.state;
-        log_.write(events::site_changed, state.sentence, {{"state", to_string(state.state)}});
+        const auto level = told_ == site_answer::not_ready ? severity::warning : severity::info;
+        log_.write(events::site_changed, level, state.sentence, {{"state", to_string(state.state)}});
         publish(events::site_changed, {{"state", to_string(state.state)}, {"sentence", state.sentence}});
     }
     if (state.sentence != told_status_) {

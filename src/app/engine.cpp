@@ -95,6 +95,7 @@ void engine::inherit(const engine& older)
             work_[i].whole_once = older.work_[at].whole_once;
         }
     }
+    state_.local = older.state_.local;
     state_.state = older.state_.state;
     state_.since = older.state_.since;
     refresh();
@@ -109,6 +110,7 @@ void engine::refresh()
 {
     const auto changes = evaluate(*plan_, state_, wall_now());
     for (const auto& change : changes) {
+        work_[change.row].changed = true;
         if (listener_.row_changed && state_.rows[change.row].checked) {
             listener_.row_changed(change);
         }
@@ -123,10 +125,14 @@ void engine::start_round(std::size_t row, round_kind kind)
 
 asio::awaitable<void> engine::probe(std::vector<std::size_t> rows)
 {
+    if (stopping_) {
+        co_return;
+    }
     progress_ = {.rows = rows.size()};
     std::vector<std::size_t> awaited;
     for (const auto row : rows) {
-        awaited.push_back(work_[row].rounds_ended + 1);
+        // A round under way may have seen what was true before the question: one more is needed then.
+        awaited.push_back(work_[row].rounds_ended + (work_[row].running ? 2 : 1));
         if (!work_[row].running) {
             start_round(row, round_kind::whole);
         }
@@ -134,6 +140,9 @@ asio::awaitable<void> engine::probe(std::vector<std::size_t> rows)
     for (std::size_t i = 0; i < rows.size(); ++i) {
         auto& work = work_[rows[i]];
         while (work.rounds_ended < awaited[i] && !stopping_) {
+            if (!work.running) {
+                start_round(rows[i], round_kind::whole);
+            }
             asio::steady_timer woken{executor_, time_point::max()};
             work.waiting.push_back(&woken);
             co_await woken.async_wait(asio::as_tuple(asio::use_awaitable));
@@ -171,19 +180,18 @@ asio::awaitable<void> engine::keep_probing()
 
 asio::awaitable<void> engine::scheduled_round(std::size_t row)
 {
-    const auto before = state_.rows[row].state;
-    const auto runs_before = state_.rows[row].runs.size();
     auto& work = work_[row];
     if (!work.running) {
         const bool whole = !work.whole_once ||
                            steady::now() - work.last_whole >= plan_->config.schedule.sweep_interval;
         work.running = true;
+        work.changed = false;
         co_await run_round(row, whole ? round_kind::whole : round_kind::in_turn);
     }
-    const auto& now = state_.rows[row];
-    const auto how = now.state == row_answer::pass                                 ? schedule::round_result::healthy
-                     : now.state != before || now.runs.size() != runs_before ? schedule::round_result::changed
-                                                                             : schedule::round_result::still_the_same;
+    // Only what fails backs off: a row that is unproven by nature must not be slow to notice a failure.
+    const auto how = work.changed                                       ? schedule::round_result::changed
+                     : state_.rows[row].state == row_answer::fail ? schedule::round_result::still_the_same
+                                                                  : schedule::round_result::healthy;
     schedule_->finished(row, how, steady::now());
     wake_.cancel();
 }

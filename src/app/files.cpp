@@ -39,6 +39,14 @@ std::optional<fs::path> source_tree(const fs::path& program)
     return std::nullopt;
 }
 
+// Beside the program's own prefix (/usr/local/sbin/reachd), else the packages'.
+fs::path shipped_catalogues(const fs::path& program)
+{
+    const auto own = program.parent_path().parent_path() / "share/reachd/catalogues";
+    std::error_code code;
+    return fs::exists(own, code) ? own : fs::path{"/usr/share/reachd/catalogues"};
+}
+
 file_fault whole_file(const fs::path& file, errc code, std::string message)
 {
     return {.file = file.string(), .message = std::move(message), .code = code};
@@ -162,7 +170,7 @@ paths find_paths(const path_options& options, const fs::path& program)
     } else {
         out.catalogue_dirs.emplace_back("/etc/reachd/catalogues");
     }
-    out.catalogue_dirs.push_back(tree ? *tree / "config/catalogues" : fs::path{"/usr/share/reachd/catalogues"});
+    out.catalogue_dirs.push_back(tree ? *tree / "config/catalogues" : shipped_catalogues(program));
     return out;
 }
 

@@ -185,7 +185,7 @@ result<check_result> run_site_check(std::shared_ptr<const plan> what, const chec
         run.work->refresh();
     }
     return check_result{
-        .report = site_report(run.work->what(), run.work->state(), {}, wall_now()),
+        .report = site_report(run.work->what(), run.work->state(), {.detail = options.detail}, wall_now()),
         .answer = run.work->state().state,
         .interrupted = run.interrupted,
     };

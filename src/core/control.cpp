@@ -19,8 +19,7 @@ constexpr std::array methods{
     method_info{"health", access_level::read, "1.0", "the site's state in a few words, for pollers"},
     method_info{
         "report", access_level::read, "1.0", "the whole site report",
-        {catalogue_parameter, requirement_parameter,
-         parameter_info{"vantage", "only what was measured from this vantage"}}},
+        {catalogue_parameter, requirement_parameter}},
     method_info{
         "endpoint", access_level::read, "1.0", "one endpoint with its evidence",
         {parameter_info{"address", "an IP address", parameter_kind::address, presence::required},

@@ -79,6 +79,24 @@ std::string run_text(const json& run, const std::string& transport)
     return fmt::format("{}: {}", target, text_at(run, "sentence"));
 }
 
+// "at 10.77.1.1", "after 10.77.1.1 (hop 1), before 100.64.0.1 (hop 2)"
+std::string where_text(const json& where)
+{
+    std::string out;
+    for (const char* key : {"at", "after", "before"}) {
+        const auto found = where.find(key);
+        if (found == where.end() || !found->is_object()) {
+            continue;
+        }
+        const auto address = text_at(*found, "address");
+        out += fmt::format("{}{} {}", out.empty() ? "" : ", ", key, address.empty() ? "no address seen" : address);
+        if (const auto number = found->value("hop", json()); number.is_number()) {
+            out += fmt::format(" (hop {})", number.get<int>());
+        }
+    }
+    return out;
+}
+
 void add_runs(std::string& out, const json& row, const page& format)
 {
     std::size_t shown = 0;
@@ -217,6 +235,9 @@ std::string render_endpoints(const json& endpoints, const page& format)
             ),
             format
         );
+        if (const auto where = one.value("where", json()); where.is_object()) {
+            add_wrapped(out, 2, "where " + where_text(where), format);
+        }
         for (const auto& seen : list_at(one, "evidence")) {
             add_wrapped(
                 out,

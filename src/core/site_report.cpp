@@ -111,7 +111,7 @@ std::string destinations_text(const outbound_row& what)
     return fmt::format("{}", fmt::join(list, " "));
 }
 
-json requirement_json(const plan_row& row, const row_state& state)
+json requirement_json(const plan_row& row, const row_state& state, report_detail detail)
 {
     json out = {
         {"id", row.id},
@@ -143,6 +143,9 @@ json requirement_json(const plan_row& row, const row_state& state)
     }
     for (const auto& one : state.runs) {
         out["runs"].push_back(run_json(one));
+    }
+    if (detail == report_detail::runs) {
+        return out;
     }
     for (const auto& one : state.endpoints) {
         out["endpoints"].push_back(endpoint_json(one));
@@ -213,7 +216,7 @@ nlohmann::json site_report(
             if (row.catalogue != one.id || !selected(select, row)) {
                 continue;
             }
-            requirements.push_back(requirement_json(row, site.rows[i]));
+            requirements.push_back(requirement_json(row, site.rows[i], select.detail));
             if (const auto* timer = std::get_if<idle_timer>(&row.what)) {
                 idle.push_back(idle_json(row, site.rows[i], *timer));
             }

@@ -10,11 +10,13 @@
 #include <boost/asio/experimental/parallel_group.hpp>
 #include <boost/asio/post.hpp>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <netdb.h>
 #include <sys/socket.h>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -79,6 +81,17 @@ dns_answer call_getaddrinfo(const std::string& name)
     return out;
 }
 
+// False when the system has no thread to give.
+bool start_thread(std::function<void()> work)
+{
+    try {
+        std::thread{std::move(work)}.detach();
+        return true;
+    } catch (const std::system_error&) {
+        return false;
+    }
+}
+
 bool has_route(const std::string& server)
 {
     const auto address = parse_address(server);
@@ -133,6 +146,12 @@ struct resolver::door {
         }
     }
 
+    void leave()
+    {
+        const std::scoped_lock hold{lock};
+        --threads;
+    }
+
     // Whether one more thread may start; counts it in.
     bool enter()
     {
@@ -182,7 +201,11 @@ asio::awaitable<dns_answer> resolver::ask_system(std::string name, time_point de
     const auto id = entrance->next_id++;
     entrance->waiting.emplace(id, &box);
     // getaddrinfo cannot be cancelled: its thread is left to itself when it takes too long.
-    std::thread{[entrance, id, name] { entrance->bring(entrance, id, call_getaddrinfo(name)); }}.detach();
+    if (!start_thread([entrance, id, name] { entrance->bring(entrance, id, call_getaddrinfo(name)); })) {
+        entrance->waiting.erase(id);
+        entrance->leave();
+        co_return dns_answer{.server = "system", .detail = "no thread could be started for getaddrinfo"};
+    }
     co_await box.ready.async_wait(asio::as_tuple(asio::use_awaitable));
     entrance->waiting.erase(id);
     co_return box.answer ? *box.answer : late;

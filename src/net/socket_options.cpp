@@ -165,7 +165,6 @@ int take_error(int fd)
 std::vector<icmp_error> drain_errors(int fd, family protocol)
 {
     std::vector<icmp_error> found;
-    const auto own = own_name(fd);
     while (true) {
         std::array<char, 512> data;
         alignas(cmsghdr) std::array<char, 512> control;
@@ -182,6 +181,7 @@ std::vector<icmp_error> drain_errors(int fd, family protocol)
             return found;
         }
         if (auto entry = read_entry(message, protocol)) {
+            const auto own = own_name(fd);
             entry->sender_is_us = own && entry->sender == from_sockaddr(reinterpret_cast<const sockaddr*>(&*own));
             found.push_back(*entry);
         }

@@ -35,15 +35,14 @@ outcome outcome_of_end(int error_number)
 std::optional<outcome> read_socket(int fd, family protocol)
 {
     const int error_number = take_error(fd); // before draining, which would clear it
-    const auto errors = drain_errors(fd, protocol);
-    if (tcp_state(fd) == tcp_state_established && error_number == 0) {
+    if (error_number == 0 && tcp_state(fd) == tcp_state_established) {
         return connected{};
     }
-    if (!errors.empty()) {
+    if (const auto errors = drain_errors(fd, protocol); !errors.empty()) {
         return errors.front();
     }
-    if (error_number != 0) {
-        return error_number == ETIMEDOUT ? std::nullopt : std::optional{outcome_of_end(error_number)};
+    if (error_number != 0 && error_number != ETIMEDOUT) {
+        return outcome_of_end(error_number);
     }
     return std::nullopt;
 }
@@ -66,10 +65,14 @@ std::optional<outcome> start_connect(tcp::socket& socket, const endpoint& target
         return failure;
     }
     const auto to = tcp_endpoint(target);
-    if (::connect(fd, to.data(), static_cast<socklen_t>(to.size())) == 0 || errno == EINPROGRESS) {
-        return read_socket(fd, target.address.family);
+    if (::connect(fd, to.data(), static_cast<socklen_t>(to.size())) != 0 && errno != EINPROGRESS) {
+        return outcome_of_start(errno);
     }
-    return outcome_of_start(errno);
+    // An ICMP error that came inside connect() waits in the queue and may never wake us up.
+    if (const auto errors = drain_errors(fd, target.address.family); !errors.empty()) {
+        return errors.front();
+    }
+    return std::nullopt;
 }
 
 } // namespace

@@ -155,6 +155,7 @@ public:
         if (!stopped_) {
             EXPECT_EQ(stop(), 0U);
         }
+        work_.reset();
         thread_.join();
     }
 

@@ -195,26 +195,21 @@ TEST_F(engine_test, ends_the_round_of_a_row_that_cannot_be_measured_at_once)
     EXPECT_FALSE(row(0).checked);
 }
 
-asio::awaitable<void> probe_first(engine* tested, int* ended)
+TEST_F(engine_test, begins_one_more_round_for_all_who_ask_while_one_is_under_way)
 {
-    const std::vector<std::size_t> rows{0};
-    co_await tested->probe(rows);
-    ++*ended;
-}
-
-TEST_F(engine_test, waits_for_a_round_that_is_under_way_instead_of_starting_another)
-{
-    everywhere peer{io};
-    add("row", row_to(tcp_at("127.0.0.1", peer.port())));
-    start();
-    int ended = 0;
-    running first{io, probe_first(tested.get(), &ended)};
-    running second{io, probe_first(tested.get(), &ended)};
+    listener silent{io, "127.0.0.1"};
+    silent.fall_silent();
+    add("row", row_to(silent.where()));
+    auto& made = start();
+    running first{io, made.probe({0})};
+    running second{io, made.probe({0})};
+    running third{io, made.probe({0})};
     first.wait();
+    EXPECT_EQ(finished.size(), 1U);
+    EXPECT_FALSE(second.done() || third.done());
     second.wait();
-    EXPECT_EQ(ended, 2);
-    io.poll();
-    EXPECT_EQ(peer.times.size(), 1U);
+    third.wait();
+    EXPECT_EQ(finished.size(), 2U);
 }
 
 TEST_F(engine_test, reports_a_task_that_throws_and_goes_on_with_the_others)
@@ -299,21 +294,21 @@ TEST_F(engine_test, stops_in_the_middle_and_leaves_the_verdicts_of_before)
     add("many", many);
     site.config.limits.connect_timeout = late;
     site.config.limits.new_flows_per_s = 100;
-    auto& tested_engine = start();
-    finish(io, tested_engine.probe({0}));
+    auto& made = start();
+    finish(io, made.probe({0}));
     EXPECT_EQ(kind(0), verdict_kind::open);
     peer.fall_silent();
-    running daemon{io, keep_probing(&tested_engine)};
-    running asked{io, tested_engine.probe({0, 1})};
+    running daemon{io, keep_probing(&made)};
+    running asked{io, made.probe({0, 1})};
     io.restart();
     io.run_for(soon);
     ASSERT_FALSE(asked.done());
     const auto begun = steady::now();
-    EXPECT_EQ(finish(io, tested_engine.stop(in(late))), 0U);
+    EXPECT_EQ(finish(io, made.stop(in(late))), 0U);
     asked.wait();
     daemon.wait();
     EXPECT_LT(steady::now(), begun + slack);
-    tested_engine.refresh();
+    made.refresh();
     EXPECT_EQ(kind(0), verdict_kind::open);
     EXPECT_FALSE(row(1).checked);
     EXPECT_TRUE(failed.empty());
@@ -325,8 +320,8 @@ TEST_F(engine_test, probes_at_once_what_it_knows_nothing_of_and_then_on_its_sche
     add("first", row_to(open.where()));
     add("second", row_to(open.where()));
     site.config.schedule.interval = std::chrono::seconds{1};
-    auto& tested_engine = start();
-    running daemon{io, keep_probing(&tested_engine)};
+    auto& made = start();
+    running daemon{io, keep_probing(&made)};
     io.restart();
     io.run_for(soon);
     EXPECT_EQ(finished.size(), 2U);
@@ -336,7 +331,7 @@ TEST_F(engine_test, probes_at_once_what_it_knows_nothing_of_and_then_on_its_sche
         io.run_one_until(limit);
     }
     EXPECT_EQ(finished.size(), 4U);
-    finish(io, tested_engine.stop(in(late)));
+    finish(io, made.stop(in(late)));
     daemon.wait();
 }
 

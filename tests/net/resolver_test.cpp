@@ -10,12 +10,11 @@ namespace {
 
 using namespace test;
 
-constexpr std::uint16_t type_a = 1;
-constexpr std::uint16_t type_cname = 5;
-constexpr std::uint16_t type_aaaa = 28;
 constexpr std::uint16_t dns_port = 53;
+enum : std::uint16_t { type_a = 1, type_cname = 5, type_aaaa = 28 };
+enum : unsigned { no_error = 0, server_failure = 2, name_error = 3, refused_query = 5, truncated = 0x0200 };
 
-// One question as it arrived, and how to answer it (RFC 1035 section 4).
+// One question as it arrived (RFC 1035 section 4).
 struct dns_question {
     std::string wire; // the whole message
     std::string name; // "a.test"
@@ -46,25 +45,20 @@ dns_question read_question(const std::string& wire, bool by_tcp)
     return out;
 }
 
+const std::string same_name{"\xc0\x0c", 2}; // a pointer to the question's name
+
 struct dns_record {
     std::uint16_t type;
     std::string data;
-    std::string owner{"\xc0\x0c", 2}; // a pointer to the question's name
+    std::string owner = same_name;
 };
 
 dns_record address_record(const std::string& text)
 {
     const auto address = ip(text);
-    const std::size_t size = address.is_v4() ? 4 : 16;
-    return {.type = address.is_v4() ? type_a : type_aaaa,
-            .data{reinterpret_cast<const char*>(address.bytes.data()), size}};
+    const std::string bytes{address.bytes.begin(), address.bytes.end()};
+    return address.is_v4() ? dns_record{type_a, bytes.substr(0, 4)} : dns_record{type_aaaa, bytes};
 }
-
-constexpr unsigned flag_truncated = 0x0200;
-constexpr unsigned no_error = 0;
-constexpr unsigned server_failure = 2;
-constexpr unsigned name_error = 3;
-constexpr unsigned refused_query = 5;
 
 std::string reply_to(const dns_question& asked, unsigned flags, const std::vector<dns_record>& records = {})
 {
@@ -83,36 +77,25 @@ using dns_script = std::function<std::string(const dns_question&)>;
 class dns_server {
 public:
     dns_server(asio::io_context& io, const std::string& address, dns_script script)
-        : state_{std::make_shared<state>(io, address)},
+        : udp_{std::make_shared<udp::socket>(io, udp_endpoint(udp_at(address, dns_port)))},
           tcp_{io, address, [script](tcp::socket socket) { return serve_tcp(std::move(socket), script); }, dns_port}
     {
-        asio::co_spawn(io, serve_udp(state_, std::move(script)), asio::detached);
+        asio::co_spawn(io, serve_udp(udp_, std::move(script)), asio::detached);
     }
     dns_server(const dns_server&) = delete;
     dns_server& operator=(const dns_server&) = delete;
-    ~dns_server() { state_->socket.close(); }
-    [[nodiscard]] std::size_t asked() const { return state_->asked; }
+    ~dns_server() { udp_->close(); }
 
 private:
-    struct state {
-        state(asio::io_context& io, const std::string& address)
-            : socket{io, udp_endpoint(udp_at(address, dns_port))}
-        {
-        }
-        udp::socket socket;
-        std::size_t asked = 0;
-    };
-
-    static asio::awaitable<void> serve_udp(std::shared_ptr<state> of, dns_script script)
+    static asio::awaitable<void> serve_udp(std::shared_ptr<udp::socket> socket, dns_script script)
     {
         while (true) {
             std::string data(512, '\0');
             udp::endpoint from;
-            data.resize(co_await of->socket.async_receive_from(asio::buffer(data), from, asio::use_awaitable));
-            ++of->asked;
+            data.resize(co_await socket->async_receive_from(asio::buffer(data), from, asio::use_awaitable));
             const auto reply = script(read_question(data, false));
             if (!reply.empty()) {
-                co_await of->socket.async_send_to(asio::buffer(reply), from, asio::use_awaitable);
+                co_await socket->async_send_to(asio::buffer(reply), from, asio::use_awaitable);
             }
         }
     }
@@ -129,7 +112,7 @@ private:
         }
     }
 
-    std::shared_ptr<state> state_;
+    std::shared_ptr<udp::socket> udp_;
     server tcp_;
 };
 
@@ -141,9 +124,9 @@ std::string answer_all(const dns_question& asked)
                : reply_to(asked, no_error, {address_record("2001:db8::1")});
 }
 
-dns_script always(unsigned flags)
+dns_script always(unsigned rcode)
 {
-    return [flags](const dns_question& asked) { return reply_to(asked, flags); };
+    return [rcode](const dns_question& asked) { return reply_to(asked, rcode); };
 }
 
 std::string stay_silent(const dns_question&) { return {}; }
@@ -184,7 +167,6 @@ TEST_F(ask_server_test, collects_the_addresses_of_both_families_with_their_ttl)
         EXPECT_EQ(one.ttl, seconds{300});
     }
     EXPECT_LT(answer.took, slack);
-    EXPECT_EQ(answer.detail, "");
 }
 
 TEST_F(ask_server_test, keeps_the_rcodes_apart_and_takes_each_at_its_word)
@@ -200,7 +182,6 @@ TEST_F(ask_server_test, answers_with_one_family_when_the_other_has_no_record)
     const auto answer = ask([](const dns_question& asked) {
         return asked.type == type_a ? reply_to(asked, no_error) : answer_all(asked);
     });
-    EXPECT_EQ(answer.status, dns_status::answered);
     EXPECT_EQ(addresses_of(answer), std::vector<std::string>{"2001:db8::1"});
 }
 
@@ -213,16 +194,14 @@ TEST_F(ask_server_test, says_no_reply_to_silence_at_the_deadline)
 
 TEST_F(ask_server_test, does_not_take_an_answer_with_another_id_or_for_another_question)
 {
-    EXPECT_EQ(status([](const dns_question& asked) {
-        auto reply = answer_all(asked);
-        reply[0] = static_cast<char>(reply[0] ^ 0x55);
-        return reply;
-    }, soon), dns_status::no_reply);
-    EXPECT_EQ(status([](const dns_question& asked) {
-        auto reply = answer_all(asked);
-        reply[13] = 'b'; // "b.test"
-        return reply;
-    }, soon), dns_status::no_reply);
+    for (const std::size_t changed : {0U, 13U}) { // a byte of the id, the first letter of the name
+        const auto answer_wrongly = [changed](const dns_question& asked) {
+            auto reply = answer_all(asked);
+            reply[changed] = static_cast<char>(reply[changed] ^ 3);
+            return reply;
+        };
+        EXPECT_EQ(status(answer_wrongly, soon), dns_status::no_reply) << changed;
+    }
 }
 
 TEST_F(ask_server_test, asks_by_tcp_when_the_answer_was_cut)
@@ -230,7 +209,7 @@ TEST_F(ask_server_test, asks_by_tcp_when_the_answer_was_cut)
     bool by_tcp = false;
     const auto answer = ask([&by_tcp](const dns_question& asked) {
         by_tcp = by_tcp || asked.by_tcp;
-        return asked.by_tcp ? answer_all(asked) : reply_to(asked, flag_truncated);
+        return asked.by_tcp ? answer_all(asked) : reply_to(asked, truncated);
     });
     EXPECT_TRUE(by_tcp);
     EXPECT_EQ(answer.status, dns_status::answered);
@@ -254,11 +233,9 @@ TEST_F(ask_server_test, follows_a_cname_within_the_answer)
 
 TEST_F(ask_server_test, finds_no_address_in_a_loop_of_cnames)
 {
-    const auto answer = ask([](const dns_question& asked) {
-        return reply_to(asked, no_error, {{type_cname, std::string{"\xc0\x0c", 2}}});
-    });
+    const auto loop = [](const dns_question& asked) { return reply_to(asked, no_error, {{type_cname, same_name}}); };
+    const auto answer = ask(loop);
     EXPECT_EQ(answer.status, dns_status::no_address);
-    EXPECT_TRUE(answer.addresses.empty());
     EXPECT_LT(answer.took, slack);
 }
 
@@ -274,30 +251,26 @@ TEST_F(ask_server_test, gives_up_on_garbage_within_its_time)
     for (const auto& script : scripts) {
         const auto answer = ask(script, soon);
         EXPECT_TRUE(answer.addresses.empty());
-        EXPECT_NE(answer.status, dns_status::answered);
-        EXPECT_NE(answer.status, dns_status::no_such_name);
+        EXPECT_TRUE(answer.status == dns_status::no_reply || answer.status == dns_status::failed)
+            << to_string(answer.status);
     }
 }
 
 TEST_F(ask_server_test, says_not_reachable_where_nothing_listens_or_no_route_leads)
 {
-    for (const char* server : {"127.0.0.54", "198.51.100.53", "2001:db8:7::53"}) {
-        SCOPED_TRACE(server);
-        const auto answer = finish(io, ask_server(server, "a.test", in(late)));
+    for (const char* nobody : {"127.0.0.54", "198.51.100.53", "2001:db8:7::53"}) {
+        SCOPED_TRACE(nobody);
+        const auto answer = finish(io, ask_server(nobody, "a.test", in(late)));
         EXPECT_EQ(answer.status, dns_status::not_reachable);
         EXPECT_LT(answer.took, slack);
     }
 }
 
-TEST_F(ask_server_test, asks_the_port_that_is_named)
+TEST_F(ask_server_test, asks_the_port_that_is_named_and_says_what_is_no_address_of_a_server)
 {
     const dns_server peer{io, "127.0.0.53", answer_all};
     EXPECT_EQ(finish(io, ask_server("127.0.0.53:53", "a.test", in(late))).status, dns_status::answered);
     EXPECT_EQ(finish(io, ask_server("127.0.0.53:5353", "a.test", in(late))).status, dns_status::not_reachable);
-}
-
-TEST_F(ask_server_test, says_what_is_no_address_of_a_server)
-{
     const auto answer = finish(io, ask_server("not a server", "a.test", in(late)));
     EXPECT_EQ(answer.status, dns_status::failed);
     EXPECT_NE(answer.detail.find("not a server"), std::string::npos) << answer.detail;
@@ -318,18 +291,20 @@ TEST_F(ask_server_test, ends_when_cancelled)
 // The system's own resolver, which reads resolv.conf; glibc gives up after a second.
 class look_up_test : public testing::Test {
 protected:
-    void configure(const std::string& servers)
+    void SetUp() override
     {
-        if (!set_name_servers(servers + "options timeout:1 attempts:1\n")) {
+        if (!set_name_servers("")) {
             GTEST_SKIP() << "resolv.conf is not ours to replace here";
         }
+    }
+    static void configure(const std::string& servers)
+    {
+        set_name_servers(servers + "options timeout:1 attempts:1\n");
     }
     name_lookup look_up(const std::string& name = "a.test", milliseconds limit = late)
     {
         resolver names{io.get_executor()};
-        auto found = finish(io, names.look_up(name, in(limit)));
-        EXPECT_EQ(found.name, name);
-        return found;
+        return finish(io, names.look_up(name, in(limit)));
     }
 
     asio::io_context io;
@@ -342,7 +317,6 @@ TEST_F(look_up_test, asks_the_system_and_each_server_by_itself)
     const dns_server other{io, "127.0.0.54", always(name_error)};
     const auto found = look_up();
     EXPECT_EQ(found.system.server, "system");
-    EXPECT_EQ(found.system.status, dns_status::answered) << found.system.detail;
     EXPECT_EQ(addresses_of(found.system), all_three);
     ASSERT_EQ(found.servers.size(), 2U);
     EXPECT_EQ(found.servers[0].server, "127.0.0.53");
@@ -350,15 +324,15 @@ TEST_F(look_up_test, asks_the_system_and_each_server_by_itself)
     EXPECT_EQ(found.servers[1].server, "127.0.0.54");
     EXPECT_EQ(found.servers[1].status, dns_status::no_such_name);
     EXPECT_FALSE(found.no_route_to_any_server);
-    EXPECT_GT(other.asked(), 0U);
 }
 
 TEST_F(look_up_test, keeps_a_name_that_does_not_exist_apart_from_one_without_address)
 {
     configure("nameserver 127.0.0.53\n");
-    const dns_server peer{io, "127.0.0.53", [](const dns_question& asked) {
-                              return reply_to(asked, asked.name == "none.test" ? name_error : no_error);
-                          }};
+    const auto script = [](const dns_question& asked) {
+        return reply_to(asked, asked.name == "none.test" ? name_error : no_error);
+    };
+    const dns_server peer{io, "127.0.0.53", script};
     EXPECT_EQ(look_up("none.test").system.status, dns_status::no_such_name);
     EXPECT_EQ(look_up("bare.test").system.status, dns_status::no_address);
 }
@@ -369,12 +343,30 @@ TEST_F(look_up_test, ends_at_the_deadline_and_says_who_was_silent)
     const dns_server silent{io, "127.0.0.53", stay_silent};
     const dns_server right{io, "127.0.0.54", answer_all};
     resolver names{io.get_executor()};
-    const auto begun = steady::now();
-    const auto found = finish(io, names.look_up("a.test", in(soon)));
-    EXPECT_LT(steady::now(), begun + soon + slack);
+    const auto deadline = in(soon);
+    const auto found = finish(io, names.look_up("a.test", deadline));
+    EXPECT_LT(steady::now(), deadline + slack);
+    EXPECT_EQ(found.name, "a.test");
     EXPECT_EQ(found.system.status, dns_status::no_reply);
     EXPECT_EQ(found.servers.at(0).status, dns_status::no_reply);
     EXPECT_EQ(addresses_of(found.servers.at(1)), all_three);
+}
+
+TEST_F(look_up_test, ends_at_the_deadline_when_every_thread_hangs_and_waits_for_none_of_them)
+{
+    configure("nameserver 127.0.0.53\n");
+    const dns_server silent{io, "127.0.0.53", stay_silent};
+    const auto deadline = in(soon);
+    auto names = std::make_unique<resolver>(io.get_executor());
+    std::vector<running<name_lookup>> tasks;
+    for (int i = 0; i < 20; ++i) {
+        tasks.emplace_back(io, names->look_up("a.test", deadline));
+    }
+    for (auto& task : tasks) {
+        EXPECT_EQ(task.wait().system.status, dns_status::no_reply);
+    }
+    names.reset();
+    EXPECT_LT(steady::now(), deadline + slack);
 }
 
 TEST_F(look_up_test, sees_in_the_routing_table_that_no_server_can_be_reached)

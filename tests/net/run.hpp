@@ -212,8 +212,12 @@ public:
     }
     void fall_silent()
     {
+        const auto own = acceptor_.local_endpoint();
         acceptor_.listen(0);
-        filler_.connect(acceptor_.local_endpoint());
+        filler_.open(own.protocol());
+        filler_.non_blocking(true);
+        // Asio's own connect() would wait where an earlier connection has filled the place already.
+        ::connect(filler_.native_handle(), own.data(), static_cast<socklen_t>(own.size()));
     }
     [[nodiscard]] endpoint where() const
     {

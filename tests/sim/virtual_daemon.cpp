@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 namespace reachd::test {
 namespace {
@@ -54,8 +55,7 @@ void virtual_daemon::start_round(std::size_t row)
     const auto& out = std::get<outbound_row>(site_.what().rows[row].what);
     auto& state = state_.rows[row];
     auto& mine = rounds_[row];
-    mine.before = state.state;
-    mine.runs_before = state.runs.size();
+    mine.changed = false;
     state.lookups.clear();
     for (const auto& name : out.names) {
         state.lookups.push_back(site_.look_up(row, name));
@@ -92,7 +92,7 @@ void virtual_daemon::pump()
         const auto* begin = std::get_if<pacer::start>(&action);
         if (!begin) {
             const auto* wait = std::get_if<pacer::wait_until>(&action);
-            pacer_wakes_ = wait ? std::optional{wait->when} : std::nullopt;
+            pacer_wakes_ = wait ? wait->when : time_point::max();
             return;
         }
         auto& begun = flights_.at(begin->which);
@@ -118,12 +118,13 @@ void virtual_daemon::end_round(std::size_t row)
 {
     auto& state = state_.rows[row];
     state.checked = make_wall(std::chrono::duration_cast<seconds>(now_.time_since_epoch()));
-    evaluate(site_.what(), state_, *state.checked);
-    const auto& mine = rounds_[row];
-    const auto how = state.state == row_answer::pass ? schedule::round_result::healthy
-                     : state.state != mine.before || state.runs.size() != mine.runs_before
-                         ? schedule::round_result::changed
-                         : schedule::round_result::still_the_same;
+    const auto changes = evaluate(site_.what(), state_, *state.checked);
+    for (const auto& change : changes) {
+        rounds_[change.row].changed = true;
+    }
+    const auto how = std::exchange(rounds_[row].changed, false) ? schedule::round_result::changed
+                     : state.state == row_answer::fail           ? schedule::round_result::still_the_same
+                                                                 : schedule::round_result::healthy;
     schedule_.finished(row, how, now_);
     if (ended_) {
         ended_(row);
@@ -132,11 +133,7 @@ void virtual_daemon::end_round(std::size_t row)
 
 time_point virtual_daemon::next_event() const
 {
-    auto soonest = landings_.empty() ? time_point::max() : landings_.top().first;
-    if (pacer_wakes_) {
-        soonest = std::min(soonest, *pacer_wakes_);
-    }
-    return soonest;
+    return landings_.empty() ? pacer_wakes_ : std::min(pacer_wakes_, landings_.top().first);
 }
 
 void virtual_daemon::check_once()

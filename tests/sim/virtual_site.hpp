@@ -115,8 +115,7 @@ private:
     };
     struct round {
         std::size_t left = 0;
-        row_answer before{};
-        std::size_t runs_before = 0;
+        bool changed = false; // its answer or its runs, since its round began
         std::vector<fault> probed_under; // of each endpoint, at the time of its last probe
         rotation turn;
     };
@@ -132,7 +131,7 @@ private:
     std::vector<round> rounds_;
     schedule schedule_;
     pacer pacer_;
-    std::optional<time_point> pacer_wakes_;
+    time_point pacer_wakes_ = time_point::max();
     std::map<pacer::ticket, flight> flights_;
     pacer::ticket next_ticket_ = 1;
     using landing = std::pair<time_point, pacer::ticket>;

@@ -30,7 +30,8 @@ TEST(expand, makes_every_address_times_every_port_literals_first)
     auto row = make_outbound(expectation::service, "80,443");
     row.addresses = {make_address(server_text)};
     row.names = {"vendor.example"};
-    const auto made = expand(row, {make_lookup("vendor.example", {other_server_text, server6_text})}, routing_table, {});
+    const auto lookup = make_lookup("vendor.example", {other_server_text, server6_text});
+    const auto made = expand(row, {lookup}, routing_table, {});
     EXPECT_EQ(texts(made), (list{
         "|54.215.171.160|80|", "|54.215.171.160|443|",
         "vendor.example|54.219.138.108|80|", "vendor.example|54.219.138.108|443|",
@@ -149,7 +150,8 @@ TEST(expand, forgets_addresses_that_the_name_no_longer_has_and_judges_the_name_a
     const auto gone =
         expand(row, {make_failed_lookup("vendor.example", dns_status::no_reply)}, routing_table, before);
     EXPECT_TRUE(gone.at(0).without_probing);
-    EXPECT_FALSE(expand(row, {make_lookup("vendor.example", {server_text})}, routing_table, gone).at(0).without_probing);
+    const auto back = expand(row, {make_lookup("vendor.example", {server_text})}, routing_table, gone);
+    EXPECT_FALSE(back.at(0).without_probing);
 }
 
 TEST(new_addresses, are_those_of_names_that_were_not_there_before_each_once)

@@ -227,7 +227,8 @@ TEST(dns_status, has_one_word_each)
         answered, no_such_name, no_address, server_failure, query_refused, no_reply, not_reachable, failed
     };
     const std::vector<std::string> words{
-        "answered", "no_such_name", "no_address", "server_failure", "query_refused", "no_reply", "not_reachable", "failed"
+        "answered",      "no_such_name", "no_address",    "server_failure",
+        "query_refused", "no_reply",     "not_reachable", "failed",
     };
     for (std::size_t i = 0; i < values.size(); ++i) {
         EXPECT_EQ(to_string(values[i]), words[i]);

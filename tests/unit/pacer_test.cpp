@@ -117,17 +117,20 @@ TEST(pacer, starts_another_address_while_one_must_wait)
 
 TEST(pacer, waits_for_the_address_that_is_free_first)
 {
-    pacer paced{make_limits(0, 1), 1};
-    for (const char* address : {server_text, other_server_text}) {
-        paced.add(1, make_address(address));
-        paced.add(2, make_address(address));
+    for (std::uint64_t seed = 0; seed < 50; ++seed) {
+        SCOPED_TRACE(seed);
+        pacer paced{make_limits(0, 1), seed};
+        for (const char* address : {server_text, other_server_text}) {
+            paced.add(1, make_address(address));
+            paced.add(2, make_address(address));
+        }
+        EXPECT_TRUE(started(paced.next(origin)));
+        EXPECT_TRUE(started(paced.next(origin + 400ms)));
+        const auto pause = wait(paced.next(origin + 400ms), origin);
+        ASSERT_TRUE(pause);
+        EXPECT_LE(*pause, 1250ms); // the one served at the origin
+        EXPECT_TRUE(started(paced.next(origin + *pause)));
     }
-    EXPECT_TRUE(started(paced.next(origin)));
-    EXPECT_TRUE(started(paced.next(origin + 400ms)));
-    const auto pause = wait(paced.next(origin + 400ms), origin);
-    ASSERT_TRUE(pause);
-    EXPECT_LE(*pause, 1250ms); // the one served at the origin
-    EXPECT_TRUE(started(paced.next(origin + *pause)));
 }
 
 TEST(pacer, remembers_the_pace_of_an_address_whose_queue_ran_empty)

@@ -156,6 +156,18 @@ TEST(rendered_report, shows_a_few_failing_runs_and_counts_the_others)
     EXPECT_TRUE(has(text, "and 14 more runs of ports that fail"));
 }
 
+TEST(rendered_report, shows_each_of_two_failing_runs)
+{
+    auto it = make_scene();
+    it.add("row", expectation::service, {make_endpoint(server_text, 80, make_silence()),
+                                         make_endpoint(other_server_text, 443, {make_seen(refused{})})});
+    it.evaluate();
+    const auto text = render_report(report_of(it), {.columns = 400, .use = colour::off});
+    EXPECT_TRUE(has(text, "tcp 80 to 54.215.171.160: no answer"));
+    EXPECT_TRUE(has(text, "tcp 443 to 54.219.138.108: refused"));
+    EXPECT_FALSE(has(text, "more runs"));
+}
+
 TEST(rendered_report, names_the_vantages)
 {
     auto it = make_site();
@@ -204,6 +216,25 @@ TEST(rendered_endpoints, show_the_verdict_and_all_evidence)
     EXPECT_TRUE(has(text, "1970-01-01T00:16:40.000Z  tcp_connect #1: connected (21.0 ms)"));
     EXPECT_TRUE(has(text, "tls #1: certificate for vendor.example"));
     expect_fits(render_endpoints(endpoint_report(it.what, it.site, make_target(other_server_text)), narrow), 80);
+}
+
+TEST(rendered_endpoints, name_the_box_only_where_one_is_named)
+{
+    auto it = make_scene();
+    it.add("row", expectation::service, {make_endpoint(server_text, 80, {make_seen(make_icmp(gateway_text, 3, 13))}),
+                                         make_endpoint(server_text, 443, make_silence())});
+    it.evaluate();
+    const auto text_of = [&](std::uint16_t port) {
+        return render_endpoints(endpoint_report(it.what, it.site, make_target(server_text, port)), narrow);
+    };
+    EXPECT_TRUE(has(text_of(80), "\n  where at 10.77.1.1\n")) << text_of(80);
+    EXPECT_FALSE(has(text_of(443), "where"));
+    it.site.rows[0].endpoints[1].judged.where = location{
+        .at = {},
+        .after = hop{.number = 1, .address = make_address(gateway_text)},
+        .before = hop{.number = 2, .address = std::nullopt},
+    };
+    EXPECT_TRUE(has(text_of(443), "\n  where after 10.77.1.1 (hop 1), before no address seen (hop 2)\n"));
 }
 
 } // namespace

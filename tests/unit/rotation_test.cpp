@@ -89,14 +89,19 @@ TEST(rotation, moves_its_share_on_so_that_no_port_waits_for_more_than_a_sweep)
 
 TEST(rotation, probes_all_that_does_not_pass_in_every_round)
 {
-    auto endpoints = make_range(500);
-    endpoints[100].judged.kind = verdict_kind::blocked;
-    endpoints[300].judged.kind = verdict_kind::unproven;
-    endpoints[400].judged.kind = verdict_kind::intercepted;
-    rotation turn{.cursor = 0, .rounds_per_sweep = 60};
-    for (int round = 0; round < 3; ++round) {
-        const auto chosen = select(endpoints, turn);
-        EXPECT_TRUE(has(chosen, 100) && has(chosen, 300) && has(chosen, 400));
+    for (const auto kind : {verdict_kind::blocked, verdict_kind::unproven, verdict_kind::intercepted}) {
+        SCOPED_TRACE(to_string(kind));
+        auto endpoints = make_range(500);
+        for (std::size_t i = 300; i < 320; ++i) {
+            endpoints[i].judged.kind = kind;
+        }
+        rotation turn{.cursor = 0, .rounds_per_sweep = 60};
+        for (int round = 0; round < 3; ++round) {
+            const auto chosen = select(endpoints, turn);
+            for (std::size_t i = 300; i < 320; ++i) {
+                EXPECT_TRUE(has(chosen, i)) << i;
+            }
+        }
     }
 }
 

@@ -118,19 +118,31 @@ TEST(runs, follow_the_ports_whatever_the_order_of_endpoints)
 {
     const auto runs = make_runs(
         make_outbound(expectation::path),
-        {judged_as(make_endpoint(server_text, 82, {}), verdict_kind::open),
+        {judged_as(make_endpoint(server_text, 83, {}), verdict_kind::open),
          judged_as(make_endpoint(server_text, 80, {}), verdict_kind::open),
+         judged_as(make_endpoint(server_text, 82, {}), verdict_kind::closed),
          judged_as(make_endpoint(server_text, 81, {}), verdict_kind::open)}
     );
-    EXPECT_EQ(told(runs), (list{"54.215.171.160 80-82 open"}));
+    EXPECT_EQ(told(runs), (list{"54.215.171.160 80-81 open", "54.215.171.160 82 closed", "54.215.171.160 83 open"}));
+}
+
+TEST(runs, end_where_an_endpoint_is_no_longer_needed)
+{
+    auto unused = judged_as(make_named("a.example", server6_text, 81, {}), verdict_kind::open);
+    unused.needed = false;
+    const auto used = judged_as(make_named("a.example", server6_text, 80, {}), verdict_kind::open);
+    const auto runs = make_runs(make_outbound(expectation::service), {used, unused});
+    ASSERT_EQ(runs.size(), 2U);
+    EXPECT_TRUE(runs[0].passes);
+    EXPECT_FALSE(runs[1].passes);
 }
 
 TEST(runs, end_where_the_place_of_a_block_changes)
 {
     auto here = judged_as(make_endpoint(server_text, 80, {}), verdict_kind::blocked);
     auto there = judged_as(make_endpoint(server_text, 81, {}), verdict_kind::blocked);
-    here.judged.where = location{.at = hop{.number = {}, .address = make_address(gateway_text)}, .after = {}, .before = {}};
-    there.judged.where = location{.at = hop{.number = {}, .address = make_address(stranger_text)}, .after = {}, .before = {}};
+    here.judged.where = location{.at = hop{{}, make_address(gateway_text)}, .after = {}, .before = {}};
+    there.judged.where = location{.at = hop{{}, make_address(stranger_text)}, .after = {}, .before = {}};
     EXPECT_EQ(make_runs(make_outbound(expectation::path), {here, there}).size(), 2U);
     there.judged.where = here.judged.where;
     EXPECT_EQ(make_runs(make_outbound(expectation::path), {here, there}).size(), 1U);

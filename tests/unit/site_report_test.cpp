@@ -190,6 +190,15 @@ TEST(report, is_narrowed_by_catalogue_and_requirement)
     EXPECT_EQ(report_of(it, {.catalogue = "", .requirement = "shut"})["state"], "not_ready");
 }
 
+TEST(report, leaves_the_endpoints_out_where_only_runs_are_asked_for)
+{
+    const auto report = report_of(make_site(), {.catalogue = "", .requirement = "shut", .detail = report_detail::runs});
+    const auto& row = report["catalogues"][0]["requirements"][0];
+    EXPECT_TRUE(row["endpoints"].empty());
+    EXPECT_EQ(row["runs"].size(), 1U);
+    EXPECT_EQ(row["counts"]["total"], 2);
+}
+
 TEST(endpoint_report, finds_every_row_that_has_the_endpoint_and_no_other)
 {
     auto it = make_site();

@@ -52,6 +52,7 @@ TEST(printable, shows_bytes_that_are_not_utf_8)
              row{"cut short", "\xe6\x97", "\\xe6\\x97"},
              row{"overlong slash", "\xc0\xaf", "\\xc0\\xaf"},
              row{"overlong escape", "\xe0\x80\x9b", "\\xe0\\x80\\x9b"},
+             row{"overlong control", "\xe0\x82\x9b", "\\xe0\\x82\\x9b"},
              row{"overlong of four", "\xf0\x80\x80\x9b", "\\xf0\\x80\\x80\\x9b"},
              row{"surrogate", "\xed\xa0\x80", "\\xed\\xa0\\x80"},
              row{"beyond Unicode", "\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"},

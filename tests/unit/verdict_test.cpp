@@ -170,6 +170,8 @@ TEST(icmp, closed_port_of_this_very_machine_is_closed_and_no_filter)
     const auto judged = judge(make_target("10.77.1.5", 9, transport::udp), seen, make_local());
     EXPECT_EQ(judged.kind, verdict_kind::closed);
     EXPECT_EQ(judged.blame, blame::service);
+    icmp.code = 1; // no next hop is silent on the way to ourselves
+    EXPECT_EQ(judge(make_target("10.77.1.5"), std::vector{make_seen(icmp)}, make_local()).kind, verdict_kind::blocked);
 }
 
 TEST(icmp, time_exceeded_is_a_loop_and_not_a_rejection)

@@ -49,7 +49,7 @@ public:
     engine(boost::asio::any_io_executor executor, std::shared_ptr<const plan> what,
            std::shared_ptr<boost::asio::ssl::context> trust, engine_listener listener);
 
-    // One whole round of each row named, all at once; a row that is under way is waited for instead.
+    // One whole round of each row named, all at once, begun after this call.
     boost::asio::awaitable<void> probe(std::vector<std::size_t> rows);
     // Rounds on the schedule until stop().
     boost::asio::awaitable<void> keep_probing();
@@ -59,6 +59,8 @@ public:
     // Takes over what an older engine knew of rows that have not changed.
     void inherit(const engine& older);
 
+    // stop() was called: nothing is measured any more.
+    [[nodiscard]] bool stopped() const { return stopping_; }
     [[nodiscard]] const plan& what() const { return *plan_; }
     [[nodiscard]] const site_state& state() const { return state_; }
     // For a row that is left out of a check: says why.
@@ -72,6 +74,7 @@ private:
         time_point last_whole{};
         bool whole_once = false;
         bool running = false;
+        bool changed = false; // since the round under way began
         std::size_t rounds_ended = 0;
         std::vector<boost::asio::steady_timer*> waiting; // cancelled when the round under way ends
     };

@@ -3,7 +3,7 @@
 //
 // Use     find_paths() once at start; load_site() at start and at each reload.
 // Errors  Every fault of every file at once; nothing is half in force.
-// Source  docs/CONFIGURATION.md, "Where the files are".
+// Source  docs/CONFIGURATION.md, "Flags and environment".
 #pragma once
 
 #include "reachd/core/plan.hpp"

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // site_check.hpp: one whole check of a site without a daemon.
 //
-// Use     select_rows() narrows a plan; run_site_check() probes it and hands back the report.
+// Use     narrow() narrows a plan; run_site_check() probes it and hands back the report.
 // Errors  A check that is interrupted still reports what it has; the rest is unproven, "not run".
 #pragma once
 
 #include "reachd/app/engine.hpp"
+#include "reachd/core/site_report.hpp"
 
 #include <functional>
 #include <memory>
@@ -20,6 +21,7 @@ struct check_options {
     std::string vantage;           // one of the configuration's; empty: all
     bool quick = false;            // leave out what needs a long wait
     bool fast = false;             // lift the pacing
+    report_detail detail = report_detail::endpoints;
     std::function<void(const progress&)> progressed;
     std::function<void(const std::string& row, const std::string& state)> row_done;
 };

@@ -22,7 +22,6 @@ struct event_kind {
 namespace events {
 inline constexpr event_kind started{"daemon.started", severity::info, "the daemon serves its sockets"};
 inline constexpr event_kind stopping{"daemon.stopping", severity::info, "the daemon was asked to end"};
-inline constexpr event_kind failed{"daemon.failed", severity::error, "the daemon cannot go on"};
 inline constexpr event_kind task_failed{
     "task.failed", severity::error, "a part of the daemon ended by an exception; the others go on"};
 inline constexpr event_kind verdict_changed{
@@ -44,7 +43,7 @@ inline constexpr event_kind probe_asked{
 } // namespace events
 
 inline constexpr std::array all_events{
-    events::started,         events::stopping,        events::failed,
+    events::started,         events::stopping,
     events::task_failed,     events::verdict_changed, events::site_changed,
     events::address_new,     events::round_finished,  events::config_reloaded,
     events::config_rejected, events::control_change,  events::probe_asked,

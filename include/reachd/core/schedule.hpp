@@ -26,9 +26,9 @@ public:
         time_point when;
     };
     enum class round_result : std::uint8_t {
-        healthy,        // passes: keep the pace
+        healthy,        // does not fail: keep the pace
         changed,        // any change: back to the pace
-        still_the_same, // does not pass, as before: back off
+        still_the_same, // fails as before: back off
     };
 
     // `rows` that take part, due first within one interval of `now` unless `interval` is zero.

@@ -14,10 +14,16 @@ namespace reachd {
 
 inline constexpr int report_schema = 1;
 
+enum class report_detail : std::uint8_t {
+    endpoints, // each with its evidence
+    runs,      // only what a table needs
+};
+
 // Empty words select everything.
 struct report_selection {
     std::string catalogue;
     std::string requirement; // an id, or "catalogue/id"
+    report_detail detail = report_detail::endpoints;
 };
 
 nlohmann::json site_report(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // verdict.hpp: what the observations of one endpoint prove, and what they do not.
 //
-// Use     judge() for one endpoint by itself; correlate.hpp then looks at its neighbours.
+// Use     judge() for one endpoint by itself; correlate() (site_state.hpp) then looks at its neighbours.
 // Shapes  The laws: no false green, no false blame, unknown is a verdict (docs/VERDICTS.md).
 // Errors  none: every list of observations, the empty one too, has a verdict.
 #pragma once

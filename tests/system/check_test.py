@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`reachctl check` where nothing is wrong: what is proven, what is not and why, and what the site has to fill in.
+
+    sudo /usr/bin/python3 tests/system/check_test.py [-v]
+"""
+import datetime
+import json
+import pathlib
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from lab_site import (CONNECT, CONNECT_AT, DNS1, DNS2, DR, MAPS, MAPS_AT, PRIMARY, PROVISIONING,  # noqa: E402
+                      SystemTest, endpoint, endpoints, main, row, rows, runs)
+from lab.names import NAMES  # noqa: E402
+
+# row -> (state, words of its sentence, endpoints)
+HEALTHY = {
+    "provisioning": ("pass", "all 4 endpoints answer", 4),
+    "provisioning-dr": ("pass", "all 2 endpoints answer", 2),
+    "signaling": ("pass", "answers", 1),
+    "signaling-dr": ("pass", "answers", 1),
+    "data": ("unproven", "no answer and no error: normal for a UDP service", 9),
+    "data-dr": ("unproven", "no answer and no error: normal for a UDP service", 9),
+    "nlb": ("pass", "all 6 endpoints answer", 6),
+    "apns": ("unproven", "the other addresses of 17.0.0.0/8 are not sampled", 36),
+    "maps": ("pass", "all 6 endpoints answer", 6),
+    "tcp-idle": ("unproven", "is not measured by this version", 0),
+    "udp-idle": ("unproven", "is not measured by this version", 0),
+    "getconf": ("pass", "all 3 endpoints answer", 3),
+    "upload": ("pass", "all 3 endpoints answer", 3),
+    "request-slot": ("pass", "all 3 endpoints answer", 3),
+    "session": ("pass", "all 1500 endpoints are let through: 36 open, 1464 closed", 1500),
+    "inbound-api": ("unproven", "cannot be seen from inside the site", 0),
+}
+UNDECIDED = [name for name, (state, _, _) in HEALTHY.items() if state == "unproven"]
+COURIERS = [f"{prefix}courier.push.apple.com" for prefix in ("", "1-", "2-", "10-", "25-", "50-")]
+TARGETS = {  # row -> {(name, address)}, every address of both families
+    "provisioning": {(None, address) for address in PROVISIONING},
+    "provisioning-dr": {(None, "35.153.48.78")},
+    "signaling": {(None, PRIMARY)},
+    "signaling-dr": {(None, DR)},
+    "data": {(None, PRIMARY)},
+    "data-dr": {(None, DR)},
+    "nlb": {(None, address) for address in ("15.200.134.197", "15.200.227.26", "3.30.250.187")},
+    "apns": {(name, address) for name in COURIERS for address in NAMES[name]},
+    **{requirement: {(name, address) for address in NAMES[name]} for requirement, name in (
+        ("maps", MAPS), ("getconf", "cfjex255ag.execute-api.us-east-1.amazonaws.com"),
+        ("upload", "apc-button.s3.amazonaws.com"), ("request-slot", CONNECT), ("session", CONNECT))},
+}
+PORTS = {
+    "provisioning": [80, 443], "provisioning-dr": [80, 443], "nlb": [80, 443], "maps": [80, 443],
+    "signaling": [4200], "signaling-dr": [4200], "data": range(4200, 4209), "data-dr": range(4200, 4209),
+    "apns": [80, 5223], "getconf": [443], "upload": [443], "request-slot": [443], "session": range(2001, 2501),
+}
+LISTENING = {*range(2001, 2011), 2200, 2500}  # of the session's range; tests/support/lab/services.py
+
+
+def small(requirements, **values):
+    """A catalogue of the test's own."""
+    return {"id": "small", "title": "Small", "document": {"title": "Small"}, "contact": "Small Support",
+            "requirements": requirements, **values}
+
+
+SERVICE = {"id": "web", "transport": "tcp", "destinations": [MAPS], "ports": "80,443", "expect": "service"}
+LITERAL = {"id": "literal", "transport": "tcp", "destinations": [PRIMARY], "ports": "443,4200", "expect": "service"}
+RANGE = {"id": "range", "transport": "tcp", "destinations": [PRIMARY], "ports": "2001-2020", "expect": "path"}
+SHUT = {"id": "shut", "transport": "tcp", "destinations": [PRIMARY], "ports": 443, "expect": "blocked"}
+RECOVERY = {**LITERAL, "id": "recovery", "role": "disaster_recovery", "destinations": [DR], "ports": 4200}
+
+
+class Healthy(SystemTest):
+    @classmethod
+    def setUpClass(cls):
+        cls.report = cls.check(cls())
+
+    def test_every_row_has_its_state_and_says_why(self):
+        self.assertEqual(set(rows(self.report)), set(HEALTHY))
+        for name, (state, words, count) in HEALTHY.items():
+            with self.subTest(row=name):
+                one = row(self.report, name)
+                self.assertEqual(one["state"], state)
+                self.assertIn(words, one["sentence"])
+                self.assertEqual(one["findings"], [])
+                self.assertEqual(one["counts"]["total"], count)
+                self.assertEqual(one["counts"]["fail"], 0)
+                self.assertEqual(len(one["endpoints"]), count)
+
+    def test_site_is_unproven_and_names_the_rows_that_are(self):
+        self.assertEqual(self.report["state"], "unproven")
+        self.assertEqual(self.report["site"], "lab")
+        sentence = self.report["sentence"]
+        self.assertTrue(sentence.startswith("No requirement fails; 10 of 16 pass"), sentence)
+        said = {word.strip(" .") for word in sentence.partition("unproven: ")[2].split(",")}
+        self.assertEqual(said, set(UNDECIDED))
+
+    def test_every_endpoint_of_every_address_of_both_families_is_there_once(self):
+        for name, targets in TARGETS.items():
+            with self.subTest(row=name):
+                wanted = sorted((str(host), address, port) for host, address in targets for port in PORTS[name])
+                found = sorted((str(one["name"]), one["address"], one["port"])
+                               for one in row(self.report, name)["endpoints"])
+                self.assertEqual(found, wanted)
+
+    def test_every_endpoint_has_a_verdict_with_its_evidence(self):
+        for name in TARGETS:
+            for one in row(self.report, name)["endpoints"]:
+                with self.subTest(row=name, address=one["address"], port=one["port"]):
+                    silent = one["transport"] == "udp"
+                    closed = name == "session" and one["port"] not in LISTENING
+                    self.assert_verdict(one, "unproven" if silent else "closed" if closed else "open",
+                                        where=None, blame="unknown")
+                    self.assertNotIn("needed", one)
+                    self.assertEqual(len(one["evidence"]), self.probes_of(name, one))
+                    for seen in one["evidence"]:
+                        self.assertLessEqual({"probe", "attempt", "at", "took_us", "outcome", "text"}, set(seen))
+                    source = "[fd77:1::2]:" if ":" in one["address"] else "10.77.1.2:"
+                    self.assertTrue(one["evidence"][0]["source"].startswith(source), one["evidence"][0])
+                    self.assertTrue(one["rtt_us"] is None if silent else 0 < one["rtt_us"] < 500_000, one["rtt_us"])
+                    self.assertTrue(one["since"].endswith("Z"))
+                    self.assertEqual(one.get("resolved_by"), ["system", DNS1, DNS2] if one["name"] else None)
+
+    @staticmethod
+    def probes_of(name, one):
+        if one["transport"] == "udp":
+            return 2  # both attempts
+        greeted = one["name"] and (one["port"] == 80 or (one["port"] == 443 and name != "session"))
+        return 2 if greeted else 1
+
+    def test_named_hosts_are_greeted_and_bare_addresses_are_not(self):
+        maps = row(self.report, "maps")
+        for address in MAPS_AT:
+            secure = endpoint(maps, address, 443)
+            self.assertEqual(secure["stage"], "handshake")
+            tls = secure["evidence"][-1]["tls"]
+            self.assertEqual((tls["verified"], tls["subject"], tls["issuer"]), (True, MAPS, "reachd lab CA"))
+            plain = endpoint(maps, address, 80)
+            self.assertEqual((plain["stage"], plain["evidence"][-1]["http"]["status"]), ("reply", 200))
+        for one in row(self.report, "provisioning")["endpoints"]:
+            self.assertEqual((one["stage"], one["evidence"][-1]["outcome"]), ("connect", "connected"))
+
+    def test_a_long_range_is_told_in_runs(self):
+        session = row(self.report, "session")
+        self.assertEqual(runs(session), [("2001-2010", "open"), ("2011-2199", "closed"), ("2200", "open"),
+                                         ("2201-2499", "closed"), ("2500", "open")])
+        for one in session["runs"]:
+            self.assertEqual((one["destination"], sorted(one["addresses"])), (CONNECT, sorted(CONNECT_AT)))
+
+    def test_names_are_told_with_what_each_server_said(self):
+        answers = row(self.report, "maps")["names"][0]["answers"]
+        self.assertEqual([one["server"] for one in answers], ["system", DNS1, DNS2])
+        for one in answers:
+            self.assertEqual(sorted(found["address"] for found in one["addresses"]), sorted(MAPS_AT))
+        self.assertLessEqual(answers[1]["addresses"][0]["ttl_s"], 10)
+
+
+class Values(SystemTest):
+    def test_rows_whose_values_are_missing_say_whom_to_ask_and_the_others_are_checked(self):
+        report = self.check("signaling", "data", "provisioning", config=self.site.config({"values": {}}))
+        self.assert_rows(report, signaling="not_configured", data="not_configured", provisioning="pass")
+        self.assertEqual(report["state"], "unproven")
+        self.assertIn("not configured: signaling, data", report["sentence"])
+        for name, value in (("signaling", "signaling_primary"), ("data", "data_primary")):
+            one = row(report, name)
+            self.assertIn("ask ESChat Support", one["sentence"])
+            self.assertIn(f"values.eschat-govcloud.{value}", one["sentence"])
+            self.assertEqual((one["endpoints"], one["checked"]), ([], None))
+
+    def test_the_data_server_is_the_signaling_server_unless_told_otherwise(self):
+        config = self.site.config({"values": {"eschat-govcloud": {"signaling_primary": ["198.51.100.9"]}}})
+        report = self.check("signaling", "data", config=config)
+        self.assert_rows(report, signaling="pass", data="unproven")
+        self.assertEqual({one["address"] for name in ("signaling", "data") for one in row(report, name)["endpoints"]},
+                         {"198.51.100.9"})
+
+    def test_ports_and_names_that_the_site_fills_in_are_the_ones_probed(self):
+        values = {"signaling_primary": [MAPS], "signaling_port": 2200, "data_primary": [PRIMARY], "data_ports": "4209-4210"}
+        report = self.check("signaling", "signaling-dr", "data",
+                            config=self.site.config({"values": {"eschat-govcloud": values}}))
+        self.assert_rows(report, signaling="pass", signaling_dr="pass", data="pass")
+        self.assertEqual(sorted((one["address"], one["port"]) for one in row(report, "signaling")["endpoints"]),
+                         sorted((address, 2200) for address in MAPS_AT))
+        for one in row(report, "data")["endpoints"]:  # nothing listens there: the server itself says so
+            self.assert_verdict(one, "closed", blame="service")
+
+
+class SmallCatalogue(SystemTest):
+    def small(self, *requirements):
+        self.site.write("catalogues/small.json", small(list(requirements)))
+        return self.check(config=self.site.config({"catalogues": ["small"], "values": {}}))
+
+    @unittest.expectedFailure  # docs/CONFIGURATION.md: "values of a catalogue that is not switched on may stay in the file"
+    def test_values_of_a_catalogue_that_is_not_switched_on_may_stay_in_the_file(self):
+        self.site.write("catalogues/small.json", small([LITERAL]))
+        report = self.check(config=self.site.config({"catalogues": ["small"]}))
+        self.assertEqual(report["state"], "ready")
+
+    def test_site_of_proven_rows_only_is_ready(self):
+        report = self.small(SERVICE, LITERAL, RANGE, RECOVERY)
+        self.assertEqual((report["state"], report["sentence"]), ("ready", "All 4 requirements pass."))
+
+    def test_one_failing_row_makes_the_site_not_ready_and_the_others_still_pass(self):
+        self.fault("drop", port="4200", address=PRIMARY)
+        report = self.small(SERVICE, LITERAL, RANGE, RECOVERY)
+        self.assert_rows(report, web="pass", literal="fail", range="pass", recovery="pass")
+        self.assertEqual((report["state"], report["sentence"]), ("not_ready", "1 of 4 requirements fail: literal."))
+
+    def test_failing_recovery_row_makes_the_site_not_ready_too(self):
+        self.fault("drop", port="4200", address=DR)
+        report = self.small(LITERAL, RECOVERY)
+        self.assert_rows(report, literal="pass", recovery="fail")
+        self.assertEqual(report["state"], "not_ready")
+
+    def test_port_that_must_stay_shut_passes_when_a_box_rejects_it(self):
+        self.fault("reject", port="443", code="admin-prohibited")
+        self.assertEqual(self.small(SHUT)["state"], "ready")
+
+    def test_port_that_must_stay_shut_fails_when_it_is_open(self):
+        report = self.small(SHUT)
+        self.assertEqual(report["state"], "not_ready")
+        self.assertIn("shut outbound tcp 443", row(report, "shut")["advice"])
+
+    def test_port_that_must_stay_shut_is_unproven_when_silent_as_a_dead_host_looks_the_same(self):
+        self.fault("drop", port="443")
+        self.assertEqual(self.small(SHUT)["state"], "unproven")
+
+    def test_service_where_nothing_listens_fails_and_a_path_passes(self):
+        closed = {**LITERAL, "ports": 2100}
+        report = self.small(closed, {**closed, "id": "path", "expect": "path"})
+        self.assert_rows(report, literal="fail", path="pass")
+        self.assertIn("ask Small Support whether anything listens on tcp 2100", row(report, "literal")["advice"])
+
+
+class Pace(SystemTest):
+    def test_flows_are_paced_unless_the_check_is_told_to_be_fast(self):
+        config = self.site.config({"limits": {"new_flows_per_s": 10}})
+        for words, slow in ((["--fast"], False), ([], True)):
+            done = self.site.reachctl("check", "--only", "provisioning", "--only", "provisioning-dr", "--only", "nlb",
+                                      "--format", "json", *words, config=config)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            at = sorted(datetime.datetime.fromisoformat(one["evidence"][0]["at"])
+                        for found in rows(json.loads(done.stdout)).values() for one in found["endpoints"])
+            self.assertEqual(len(at), 12)
+            self.assertEqual((at[-1] - at[0]).total_seconds() > 0.8, slow, (words, at[0], at[-1]))
+
+
+if __name__ == "__main__":
+    main("check")
