@@ -28,6 +28,15 @@ bool is_silence(const observation& seen)
     return std::holds_alternative<no_reply>(seen.what);
 }
 
+// The time limit that was meant, not the moments that a busy machine took from it: equal silences must
+// read the same, or a run of ports falls to pieces.
+void settle_wait(observation& seen, duration limit)
+{
+    if (auto* silence = std::get_if<no_reply>(&seen.what)) {
+        silence->waited = limit;
+    }
+}
+
 bool is_cut(const observation& seen)
 {
     return std::holds_alternative<cut_off>(seen.what);
@@ -55,9 +64,8 @@ asio::awaitable<observation> send_once(endpoint_order order)
     }
 }
 
-asio::awaitable<observation> greet(
-    asio::ip::tcp::socket& socket, endpoint_order order, std::shared_ptr<asio::ssl::context> trust
-)
+asio::awaitable<observation>
+greet(asio::ip::tcp::socket& socket, endpoint_order order, std::shared_ptr<asio::ssl::context> trust)
 {
     const auto deadline = steady::now() + order.timeout;
     if (order.greet == greeting::tls) {
@@ -66,14 +74,17 @@ asio::awaitable<observation> greet(
     co_return co_await http_head(socket, order.name, deadline);
 }
 
-asio::awaitable<std::vector<observation>> check_tcp(
-    endpoint_order order, std::shared_ptr<asio::ssl::context> trust
-)
+asio::awaitable<std::vector<observation>>
+check_tcp(endpoint_order order, std::shared_ptr<asio::ssl::context> trust, before_retry retry)
 {
     std::vector<observation> seen;
     for (unsigned attempt = 1; attempt <= order.attempts; ++attempt) {
+        if (attempt > 1 && retry) {
+            co_await retry();
+        }
         auto made = co_await connect_once(order);
         made.seen.attempt = attempt;
+        settle_wait(made.seen, order.timeout);
         seen.push_back(std::move(made.seen));
         if (is_silence(seen.back())) {
             continue;
@@ -83,6 +94,7 @@ asio::awaitable<std::vector<observation>> check_tcp(
         }
         auto said = co_await greet(*made.socket, order, trust);
         said.attempt = attempt;
+        settle_wait(said, order.timeout);
         const bool lost = is_silence(said) || is_cut(said);
         if (order.greet == greeting::http_if_answered) {
             if (std::holds_alternative<http_answer>(said.what)) {
@@ -98,12 +110,16 @@ asio::awaitable<std::vector<observation>> check_tcp(
     co_return seen;
 }
 
-asio::awaitable<std::vector<observation>> check_udp(endpoint_order order)
+asio::awaitable<std::vector<observation>> check_udp(endpoint_order order, before_retry retry)
 {
     std::vector<observation> seen;
     for (unsigned attempt = 1; attempt <= order.attempts; ++attempt) {
+        if (attempt > 1 && retry) {
+            co_await retry();
+        }
         auto one = co_await send_once(order);
         one.attempt = attempt;
+        settle_wait(one, order.timeout);
         seen.push_back(std::move(one));
         if (!is_silence(seen.back())) {
             break;
@@ -114,14 +130,13 @@ asio::awaitable<std::vector<observation>> check_udp(endpoint_order order)
 
 } // namespace
 
-asio::awaitable<std::vector<observation>> check_endpoint(
-    endpoint_order order, std::shared_ptr<asio::ssl::context> trust
-)
+asio::awaitable<std::vector<observation>>
+check_endpoint(endpoint_order order, std::shared_ptr<asio::ssl::context> trust, before_retry retry)
 {
     if (order.target.transport == transport::udp) {
-        co_return co_await check_udp(std::move(order));
+        co_return co_await check_udp(std::move(order), std::move(retry));
     }
-    co_return co_await check_tcp(std::move(order), std::move(trust));
+    co_return co_await check_tcp(std::move(order), std::move(trust), std::move(retry));
 }
 
 } // namespace reachd

@@ -87,7 +87,7 @@ int command_check(const cli_common& common, const cli_check& options)
     line.clear();
     if (!result) {
         std::fprintf(stderr, "reachctl: %s\n", result.error().detail.c_str());
-        return exit_unproven;
+        return exit_faulty_files; // the trust store that they name
     }
     auto format = stdout_page(common.colour);
     if (!options.output.empty()) {

@@ -46,7 +46,9 @@ plugin_state plugin_state_of(const json& health)
         return {3, "UNKNOWN"};
     }
     const auto state = text_or(health, "state", "");
-    return state == "ready" ? plugin_state{0, "OK"} : state == "not_ready" ? plugin_state{2, "CRITICAL"} : plugin_state{1, "WARNING"};
+    return state == "ready"     ? plugin_state{0, "OK"}
+         : state == "not_ready" ? plugin_state{2, "CRITICAL"}
+                                : plugin_state{1, "WARNING"};
 }
 
 int print_nagios(const json& health)
@@ -59,20 +61,19 @@ int print_nagios(const json& health)
     const auto rows = number_or(counts, "pass", 0) + number_or(counts, "fail", 0) +
                       number_or(counts, "unproven", 0) + number_or(counts, "not_configured", 0);
     const auto age = health.contains("age_s") && health["age_s"].is_number()
-                         ? fmt::format("{}s", health["age_s"].get<long long>())
-                         : std::string{"U"};
-    print(fmt::format(
-        "REACHD {} - {} | 'pass'={};;;0;{} 'fail'={};;0;0;{} 'unproven'={};;;0;{} 'not_configured'={};;;0;{} "
-        "'endpoints_ok'={};;;0;{} 'age'={};;;0\n",
-        state.word,
-        health.value("stale", false) ? "nothing was measured lately: " + summary : summary,
-        number_or(counts, "pass", 0), rows,
-        number_or(counts, "fail", 0), rows,
-        number_or(counts, "unproven", 0), rows,
-        number_or(counts, "not_configured", 0), rows,
-        number_or(endpoints, "pass", 0), number_or(endpoints, "total", 0),
-        age
-    ));
+                       ? fmt::format("{}s", health["age_s"].get<long long>())
+                       : std::string{"U"};
+    print(
+        fmt::format(
+            "REACHD {} - {} | 'pass'={};;;0;{} 'fail'={};;0;0;{} 'unproven'={};;;0;{} "
+            "'not_configured'={};;;0;{} "
+            "'endpoints_ok'={};;;0;{} 'age'={};;;0\n",
+            state.word, health.value("stale", false) ? "nothing was measured lately: " + summary : summary,
+            number_or(counts, "pass", 0), rows, number_or(counts, "fail", 0), rows,
+            number_or(counts, "unproven", 0), rows, number_or(counts, "not_configured", 0), rows,
+            number_or(endpoints, "pass", 0), number_or(endpoints, "total", 0), age
+        )
+    );
     return state.code;
 }
 

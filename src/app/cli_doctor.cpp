@@ -69,13 +69,17 @@ finding check_kernel()
     int minor = 0;
     std::sscanf(name.release, "%d.%d", &major, &minor);
     if (major > 5 || (major == 5 && minor >= 9)) {
-        return {health::good, "kernel", fmt::format("Linux {} tells who sent an ICMP error about a TCP connect.", name.release)};
+        return {
+            health::good, "kernel",
+            fmt::format("Linux {} tells who sent an ICMP error about a TCP connect.", name.release)
+        };
     }
     return {
         health::limited,
         "kernel",
         fmt::format(
-            "Linux {} is older than 5.9: who rejected a TCP connect stays unknown; verdicts say so.", name.release
+            "Linux {} is older than 5.9: who rejected a TCP connect stays unknown; verdicts say so.",
+            name.release
         ),
     };
 }
@@ -101,7 +105,10 @@ finding check_descriptors(const plan* what)
     return {
         room >= wanted ? health::good : health::limited,
         "descriptors",
-        fmt::format("{} flows at once fit into this process's file descriptors; the configuration asks for {}.", room, wanted),
+        fmt::format(
+            "{} flows at once fit into this process's file descriptors; the configuration asks for {}.", room,
+            wanted
+        ),
     };
 }
 
@@ -138,16 +145,21 @@ void check_routes(std::vector<finding>& out)
     out.push_back({
         v4 ? health::good : health::bad,
         "route",
-        v4 ? "There is an IPv4 route to the internet." : "There is no IPv4 route to the internet: nothing can be measured over IPv4.",
+        v4 ? "There is an IPv4 route to the internet."
+           : "There is no IPv4 route to the internet: nothing can be measured over IPv4.",
     });
     out.push_back({
         health::good,
         "route",
-        v6 ? "There is an IPv6 route to the internet." : "There is no IPv6 route: IPv6 addresses of names are not used here.",
+        v6 ? "There is an IPv6 route to the internet."
+           : "There is no IPv6 route: IPv6 addresses of names are not used here.",
     });
     const auto local = read_local_network();
     for (const auto& one : local.gateways) {
-        out.push_back({health::good, "gateway", to_text(one) + " is a gateway; a box with this address is blamed as the site's."});
+        out.push_back(
+            {health::good, "gateway",
+             to_text(one) + " is a gateway; a box with this address is blamed as the site's."}
+        );
     }
 }
 
@@ -218,7 +230,12 @@ std::vector<finding> examine(const paths& where)
     const auto site = load_site(where);
     const plan* what = site ? site->get() : nullptr;
     if (site) {
-        out.push_back({health::good, "files", fmt::format("{} and its {} catalogues are sound.", where.config.string(), what->catalogues.size())});
+        out.push_back(
+            {health::good, "files",
+             fmt::format(
+                 "{} and its {} catalogues are sound.", where.config.string(), what->catalogues.size()
+             )}
+        );
     } else {
         for (const auto& fault : site.error()) {
             out.push_back({health::bad, "files", to_text(fault)});
@@ -251,7 +268,9 @@ int command_doctor(const cli_common& common, const cli_query& options)
         std::printf("%s\n", dump({{"findings", list}}, 2).c_str());
     } else {
         for (const auto& one : findings) {
-            const auto with = one.how == health::good ? ink::good : one.how == health::limited ? ink::unsure : ink::bad;
+            const auto with = one.how == health::good    ? ink::good
+                            : one.how == health::limited ? ink::unsure
+                                                         : ink::bad;
             std::printf("%s ", paint(fmt::format("{:<7}", word_of(one.how)), with, format.use).c_str());
             bool first = true;
             for (const auto& line : wrap(one.topic + ": " + printable(one.sentence), format.columns - 8)) {

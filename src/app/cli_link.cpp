@@ -40,7 +40,8 @@ std::optional<json> ask_daemon_quietly(
 )
 {
     const auto deadline = steady::now() + wait;
-    auto client = connect_control(socket_for(common, method), std::min(deadline, steady::now() + plugin_wait));
+    auto client =
+        connect_control(socket_for(common, method), std::min(deadline, steady::now() + plugin_wait));
     if (!client) {
         why = client.error().sentence;
         return std::nullopt;

@@ -40,7 +40,7 @@ void show_event(const json& event, const page& format)
     }
     const auto state = member(event, "state");
     const auto with = state == "fail" || state == "not_ready" ? ink::bad
-                      : state == "pass" || state == "ready"   ? ink::good
+                    : state == "pass" || state == "ready"     ? ink::good
                                                               : ink::plain;
     auto line = fmt::format("{}  {}", member(event, "time"), kind);
     if (const auto row = member(event, "requirement"); !row.empty()) {

@@ -75,7 +75,9 @@ json catalogues_answer(const plan& what)
     for (const auto& one : what.catalogues) {
         json values = json::object();
         for (const auto& [name, value] : one.values) {
-            values[name] = {{"type", to_string(value.type)}, {"default", value.default_text}, {"about", value.about}};
+            values[name] = {
+                {"type", to_string(value.type)}, {"default", value.default_text}, {"about", value.about}
+            };
         }
         json rows = json::array();
         for (const auto& row : what.rows) {
@@ -86,7 +88,8 @@ json catalogues_answer(const plan& what)
         list.push_back({
             {"id", one.id},
             {"title", one.title},
-            {"document", {{"title", one.document.title}, {"revised", one.document.revised}, {"note", one.document.note}}},
+            {"document",
+             {{"title", one.document.title}, {"revised", one.document.revised}, {"note", one.document.note}}},
             {"contact", one.contact},
             {"values", std::move(values)},
             {"requirements", std::move(rows)},
@@ -136,7 +139,9 @@ json config_answer(const config& site)
           {"attempts", limits.attempts}}},
         {"reflectors", std::move(reflectors)},
         {"history", {{"path", site.history.path}, {"keep_days", site.history.keep_days}}},
-        {"idle", {{"udp_rungs_s", seconds_json(site.idle.udp_rungs)}, {"tcp_rungs_s", seconds_json(site.idle.tcp_rungs)}}},
+        {"idle",
+         {{"udp_rungs_s", seconds_json(site.idle.udp_rungs)},
+          {"tcp_rungs_s", seconds_json(site.idle.tcp_rungs)}}},
         {"tls", {{"ca_file", site.tls_ca_file}}},
         {"http", {{"listen", site.http_listen}}},
     };
@@ -154,7 +159,9 @@ rpc_answer endpoint_answer_of(const engine& work, const json& params)
         std::erase_if(found.get_ref<json::array_t&>(), [&](const json& one) { return one["name"] != name; });
     }
     if (found.empty()) {
-        auto error = make_error(reasons::not_found, fmt::format("{} is no endpoint of this site's rows", to_text(wanted)));
+        auto error = make_error(
+            reasons::not_found, fmt::format("{} is no endpoint of this site's rows", to_text(wanted))
+        );
         error.field = "params.address";
         error.hint = "`report` lists them all";
         return std::unexpected(std::move(error));
@@ -174,15 +181,21 @@ rpc_answer report_answer(const engine& work, const json& params)
 
 json progress_json(const engine& work, const std::vector<std::size_t>& rows, std::size_t done)
 {
-    return {{"kind", events::probe_asked.id}, {"requirements_done", done}, {"requirements", rows.size()},
-            {"site_state", to_string(work.state().state)}};
+    return {
+        {"kind", events::probe_asked.id},
+        {"requirements_done", done},
+        {"requirements", rows.size()},
+        {"site_state", to_string(work.state().state)}
+    };
 }
 
 // Row after row, so that progress can be told; the pacer spaces the probes, not this loop.
 asio::awaitable<rpc_answer> probe_answer(command_context context, rpc_request request, control_caller caller)
 {
     const auto work = context.present();
-    const report_selection select{text_of(request.params, "catalogue"), text_of(request.params, "requirement")};
+    const report_selection select{
+        text_of(request.params, "catalogue"), text_of(request.params, "requirement")
+    };
     const auto rows = rows_of(work->what(), select);
     if (rows.empty()) {
         co_return std::unexpected(no_such_row(work->what(), select));
@@ -194,6 +207,9 @@ asio::awaitable<rpc_answer> probe_answer(command_context context, rpc_request re
         }
         std::vector<std::size_t> next(1, rows[done]); // GCC 12 has no braced list in a co_await
         co_await work->probe(std::move(next));
+        if (work->stopped() && work == context.present()) {
+            co_return std::unexpected(make_error(reasons::shutting_down, "the daemon ends"));
+        }
         if (work->stopped()) {
             auto error = make_error(reasons::busy, "the files were read again while this was being measured");
             error.hint = "ask again";
@@ -208,7 +224,10 @@ json faults_json(const file_faults& faults)
     json list = json::array();
     for (const auto& one : faults) {
         list.push_back({
-            {"file", one.file}, {"pointer", one.pointer}, {"line", one.line}, {"message", one.message},
+            {"file", one.file},
+            {"pointer", one.pointer},
+            {"line", one.line},
+            {"message", one.message},
             {"text", to_text(one)},
         });
     }
@@ -236,7 +255,9 @@ json subscription_snapshot(const engine& work)
         const auto& row = work.what().rows[i];
         const auto& state = work.state().rows[i];
         rows.push_back({
-            {"catalogue", row.catalogue}, {"requirement", row.id}, {"state", to_string(state.state)},
+            {"catalogue", row.catalogue},
+            {"requirement", row.id},
+            {"state", to_string(state.state)},
             {"sentence", state.sentence},
         });
     }

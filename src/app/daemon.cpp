@@ -86,10 +86,12 @@ daemon_process::daemon_process(
       room_{room},
       log_{options.format},
       hangups_{context, SIGHUP},
-      tasks_{context.get_executor(),
-             [this](const std::string& task, const std::exception_ptr& what) {
-                 tell_failure(task, text_of(what));
-             }},
+      tasks_{
+          context.get_executor(),
+          [this](const std::string& task, const std::exception_ptr& what) {
+              tell_failure(task, text_of(what));
+          }
+      },
       server_{context.get_executor(), {}, make_control_callbacks()}
 {
 }
@@ -109,8 +111,7 @@ control_callbacks daemon_process::make_control_callbacks()
     out.snapshot = [this] { return subscription_snapshot(*engine_); };
     out.audit = [this](const rpc_request& request, const control_caller& caller) {
         log_.write(
-            events::control_change,
-            fmt::format("method {} was called", request.method->name),
+            events::control_change, fmt::format("method {} was called", request.method->name),
             {{"uid", caller.peer().uid}, {"pid", caller.peer().pid}}
         );
     };
@@ -132,10 +133,9 @@ engine_listener daemon_process::make_listener()
         tell_site();
         const auto& what = engine_->what().rows[row];
         publish(
-            events::round_finished,
-            {{"catalogue", what.catalogue},
-             {"requirement", what.id},
-             {"state", to_string(engine_->state().rows[row].state)}}
+            events::round_finished, {{"catalogue", what.catalogue},
+                                     {"requirement", what.id},
+                                     {"state", to_string(engine_->state().rows[row].state)}}
         );
     };
     out.failed = [this](const std::string& task, const std::string& what) { tell_failure(task, what); };
@@ -157,12 +157,9 @@ void daemon_process::tell_row(const row_change& change)
     const auto& what = engine_->what().rows[change.row];
     const auto& state = engine_->state().rows[change.row];
     const json fields = {
-        {"catalogue", what.catalogue},
-        {"requirement", what.id},
-        {"state", to_string(state.state)},
-        {"before", to_string(change.before)},
-        {"failing", state.counts.fail},
-        {"endpoints", state.counts.total},
+        {"catalogue", what.catalogue},     {"requirement", what.id},
+        {"state", to_string(state.state)}, {"before", to_string(change.before)},
+        {"failing", state.counts.fail},    {"endpoints", state.counts.total},
     };
     const auto level = state.state == row_answer::fail ? severity::warning : severity::info;
     log_.write(events::verdict_changed, level, what.id + ": " + state.sentence, fields);
@@ -209,9 +206,12 @@ std::optional<int> daemon_process::listen()
         std::fprintf(stderr, "reachd: %s\n", inherited.error().detail.c_str());
         return exit_system;
     }
-    auto listeners = inherited->empty()
-                         ? bind_listeners({.directory = where_.runtime_dir.string(), .control_group = options_.control_group})
-                         : adopt_listeners(*inherited);
+    auto listeners =
+        inherited->empty()
+            ? bind_listeners(
+                  {.directory = where_.runtime_dir.string(), .control_group = options_.control_group}
+              )
+            : adopt_listeners(*inherited);
     if (!listeners) {
         std::fprintf(stderr, "reachd: %s\n", listeners.error().detail.c_str());
         return listeners.error().code == errc::in_use ? exit_in_use : exit_system;
@@ -255,10 +255,12 @@ asio::awaitable<void> daemon_process::retire(std::shared_ptr<engine> old)
 
 asio::awaitable<parsed<std::size_t>> daemon_process::reload()
 {
-    notify_service_manager(fmt::format(
-        "RELOADING=1\nMONOTONIC_USEC={}",
-        std::chrono::duration_cast<microseconds>(steady::now().time_since_epoch()).count()
-    ));
+    notify_service_manager(
+        fmt::format(
+            "RELOADING=1\nMONOTONIC_USEC={}",
+            std::chrono::duration_cast<microseconds>(steady::now().time_since_epoch()).count()
+        )
+    );
     auto site = load_site(where_);
     file_faults faults;
     std::shared_ptr<engine> made;
@@ -268,15 +270,16 @@ asio::awaitable<parsed<std::size_t>> daemon_process::reload()
         made = *fresh;
     } else {
         faults.push_back({
-            .file = where_.config.string(), .pointer = "/tls/ca_file", .message = fresh.error().detail,
+            .file = where_.config.string(),
+            .pointer = "/tls/ca_file",
+            .message = fresh.error().detail,
             .code = fresh.error().code,
         });
     }
     if (!faults.empty()) {
         for (const auto& fault : faults) {
             log_.write(
-                events::config_rejected,
-                to_text(fault) + "; what was in force stays",
+                events::config_rejected, to_text(fault) + "; what was in force stays",
                 {{"file", fault.file}, {"pointer", fault.pointer}, {"line", fault.line}}
             );
         }
@@ -290,7 +293,10 @@ asio::awaitable<parsed<std::size_t>> daemon_process::reload()
     tasks_.spawn("retire", retire(old));
     tasks_.spawn("schedule", keep_probing(engine_));
     const auto rows = engine_->what().rows.size();
-    log_.write(events::config_reloaded, fmt::format("{} requirements are in force", rows), {{"file", where_.config.string()}});
+    log_.write(
+        events::config_reloaded, fmt::format("{} requirements are in force", rows),
+        {{"file", where_.config.string()}}
+    );
     publish(events::config_reloaded, {{"requirements", rows}});
     notify_service_manager("READY=1\nSTATUS=" + told_status_);
     co_return rows;
@@ -311,7 +317,12 @@ asio::awaitable<void> daemon_process::watch_reloads()
 // Fed from the event loop itself: a loop that hangs is not fed.
 asio::awaitable<void> daemon_process::feed_watchdog(microseconds interval)
 {
-    while (co_await sleep_until(steady::now() + interval)) {
+    while (true) {
+        // GCC 12 frees a frame twice when the co_await stands in the condition itself.
+        const bool awake = co_await sleep_until(steady::now() + interval);
+        if (!awake) {
+            co_return;
+        }
         notify_service_manager("WATCHDOG=1");
     }
 }
@@ -340,7 +351,9 @@ asio::awaitable<void> daemon_process::run()
     log_.write(
         events::started,
         fmt::format("{} requirements of {} catalogues", rows, engine_->what().catalogues.size()),
-        {{"version", options_.version}, {"config", where_.config.string()}, {"runtime_dir", where_.runtime_dir.string()}}
+        {{"version", options_.version},
+         {"config", where_.config.string()},
+         {"runtime_dir", where_.runtime_dir.string()}}
     );
     notify_service_manager("READY=1\nSTATUS=first measurements under way");
     co_await ends.async_wait(asio::as_tuple(asio::use_awaitable));

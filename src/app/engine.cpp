@@ -16,8 +16,9 @@ namespace asio = boost::asio;
 
 namespace {
 
-// A resolver's own limit (resolv.conf(5): 5 s a try) is longer; nobody waits for it in an application.
-constexpr seconds resolve_time{5};
+constexpr seconds server_time{5};
+// getaddrinfo gives a silent server 5 s before it asks the next one (resolv.conf(5), options timeout).
+constexpr seconds system_time{12};
 constexpr std::uint16_t https_port = 443;
 constexpr std::uint16_t http_port = 80;
 
@@ -110,9 +111,20 @@ void engine::refresh()
 {
     const auto changes = evaluate(*plan_, state_, wall_now());
     for (const auto& change : changes) {
-        work_[change.row].changed = true;
-        if (listener_.row_changed && state_.rows[change.row].checked) {
-            listener_.row_changed(change);
+        auto& work = work_[change.row];
+        work.changed = true;
+        if (!work.untold) {
+            work.untold = change.before;
+        }
+    }
+    // What changes in the middle of a row's first round is told at its end.
+    for (std::size_t row = 0; row < work_.size(); ++row) {
+        if (work_[row].untold && state_.rows[row].checked) {
+            const row_change change{row, *work_[row].untold, state_.rows[row].state};
+            work_[row].untold.reset();
+            if (listener_.row_changed) {
+                listener_.row_changed(change);
+            }
         }
     }
 }
@@ -182,16 +194,16 @@ asio::awaitable<void> engine::scheduled_round(std::size_t row)
 {
     auto& work = work_[row];
     if (!work.running) {
-        const bool whole = !work.whole_once ||
-                           steady::now() - work.last_whole >= plan_->config.schedule.sweep_interval;
+        const bool whole =
+            !work.whole_once || steady::now() - work.last_whole >= plan_->config.schedule.sweep_interval;
         work.running = true;
         work.changed = false;
         co_await run_round(row, whole ? round_kind::whole : round_kind::in_turn);
     }
     // Only what fails backs off: a row that is unproven by nature must not be slow to notice a failure.
-    const auto how = work.changed                                       ? schedule::round_result::changed
-                     : state_.rows[row].state == row_answer::fail ? schedule::round_result::still_the_same
-                                                                  : schedule::round_result::healthy;
+    const auto how = work.changed                               ? schedule::round_result::changed
+                   : state_.rows[row].state == row_answer::fail ? schedule::round_result::still_the_same
+                                                                : schedule::round_result::healthy;
     schedule_->finished(row, how, steady::now());
     wake_.cancel();
 }
@@ -234,9 +246,8 @@ asio::awaitable<void> engine::measure_row(std::size_t row, round_kind kind)
     }
     state.endpoints = std::move(endpoints);
     rotation whole;
-    const auto chosen = select_round(
-        what.expect, state.endpoints, kind == round_kind::whole ? whole : work_[row].turn
-    );
+    const auto chosen =
+        select_round(what.expect, state.endpoints, kind == round_kind::whole ? whole : work_[row].turn);
     const auto of = std::make_shared<round>(executor_);
     for (const auto index : chosen) {
         if (!state.endpoints[index].without_probing) {
@@ -275,7 +286,8 @@ asio::awaitable<void> engine::look_up_into(std::string name, name_lookup* into, 
         }
     };
     const at_exit count_down{leave};
-    *into = co_await resolver_.look_up(std::move(name), steady::now() + resolve_time);
+    const auto now = steady::now();
+    *into = co_await resolver_.look_up(std::move(name), now + server_time, now + system_time);
 }
 
 asio::awaitable<void> engine::resolve_names(std::size_t row)
@@ -304,16 +316,23 @@ asio::awaitable<void> engine::probe_endpoint(std::size_t row, std::size_t index,
         }
     };
     const at_exit count_down{leave};
-    const auto order = order_for(
-        std::get<outbound_row>(plan_->rows[row].what), state_.rows[row].endpoints[index]
-    );
+    const auto order =
+        order_for(std::get<outbound_row>(plan_->rows[row].what), state_.rows[row].endpoints[index]);
     const bool granted = co_await take_place(order.target.address);
     if (!granted) {
         co_return;
     }
-    const auto free = [this] { give_place(); };
+    bool holding = true;
+    const auto free = [this, &holding] {
+        if (holding) {
+            give_place();
+        }
+    };
     const at_exit free_place{free};
-    auto seen = co_await check_endpoint(order, trust_);
+    const before_retry retry = [this, &holding, towards = order.target.address] {
+        return pace_again(towards, &holding);
+    };
+    auto seen = co_await check_endpoint(order, trust_, retry);
     if (!stopping_) {
         state_.rows[row].endpoints[index].seen = std::move(seen);
     }
@@ -356,6 +375,14 @@ asio::awaitable<bool> engine::take_place(ip_address towards)
         co_await mine.ready.async_wait(asio::as_tuple(asio::use_awaitable));
     }
     co_return mine.granted && !stopping_;
+}
+
+// A retry is a new flow as well: it waits for its turn like the first.
+asio::awaitable<void> engine::pace_again(ip_address towards, bool* holding)
+{
+    *holding = false;
+    give_place();
+    *holding = co_await take_place(towards);
 }
 
 void engine::give_place()

@@ -69,13 +69,13 @@ std::expected<std::string, file_fault> read_file(const fs::path& file)
     }
     std::ifstream stream{file, std::ios::binary};
     std::ostringstream text;
-    if (!stream || !(text << stream.rdbuf()) ) {
+    if (!stream || !(text << stream.rdbuf())) {
         if (stream.peek() == std::ifstream::traits_type::eof() && fs::file_size(file, code) == 0) {
             return std::string{};
         }
-        return std::unexpected(whole_file(
-            file, errc::unreadable, fmt::format("it cannot be read: {}", std::strerror(errno))
-        ));
+        return std::unexpected(
+            whole_file(file, errc::unreadable, fmt::format("it cannot be read: {}", std::strerror(errno)))
+        );
     }
     return text.str();
 }
@@ -93,9 +93,8 @@ file_fault at_entry(const paths& where, std::string_view config_text, std::size_
     };
 }
 
-parsed<catalogue> load_catalogue(
-    const paths& where, const std::string& id, std::string_view config_text, std::size_t index
-)
+parsed<catalogue>
+load_catalogue(const paths& where, const std::string& id, std::string_view config_text, std::size_t index)
 {
     for (const auto& directory : where.catalogue_dirs) {
         const auto file = directory / (id + ".json");
@@ -108,9 +107,12 @@ parsed<catalogue> load_catalogue(
         }
         auto read = parse_catalogue(*text, file.string());
         if (read && read->id != id) {
-            return std::unexpected(file_faults{whole_file(
-                file, errc::invalid, fmt::format("its id is \"{}\"; a catalogue's file is named after its id", read->id)
-            )});
+            return std::unexpected(
+                file_faults{whole_file(
+                    file, errc::invalid,
+                    fmt::format("its id is \"{}\"; a catalogue's file is named after its id", read->id)
+                )}
+            );
         }
         return read;
     }
@@ -122,9 +124,7 @@ parsed<catalogue> load_catalogue(
     const auto hint = nearest(id, {known.begin(), known.end()});
     auto fault = at_entry(where, config_text, index);
     fault.message = fmt::format(
-        "there is no catalogue \"{}\" in {}{}",
-        id,
-        fmt::join(searched, " or "),
+        "there is no catalogue \"{}\" in {}{}", id, fmt::join(searched, " or "),
         hint ? fmt::format("; did you mean \"{}\"?", *hint) : std::string{}
     );
     return std::unexpected(file_faults{std::move(fault)});
@@ -133,6 +133,20 @@ parsed<catalogue> load_catalogue(
 void append(file_faults& into, file_faults more)
 {
     into.insert(into.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+}
+
+// The site may keep the values of a catalogue that it has switched off: such catalogues, where they can
+// be read, are known as well.
+std::vector<catalogue> with_others(const paths& where, const config& site, std::vector<catalogue> known)
+{
+    for (const auto& [id, values] : site.values) {
+        if (std::ranges::find(known, id, &catalogue::id) == known.end()) {
+            if (auto other = load_catalogue(where, id, {}, 0)) {
+                known.push_back(std::move(*other));
+            }
+        }
+    }
+    return known;
 }
 
 } // namespace
@@ -209,7 +223,7 @@ parsed<std::shared_ptr<const plan>> load_site(const paths& where)
         }
     }
     if (faults.empty()) {
-        append(faults, check_against(*site, known, *text, where.config.string()));
+        append(faults, check_against(*site, with_others(where, *site, known), *text, where.config.string()));
     }
     if (!faults.empty()) {
         return std::unexpected(std::move(faults));

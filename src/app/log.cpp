@@ -50,15 +50,15 @@ const char* journal_prefix(severity value)
 std::string field_text(const nlohmann::json& value)
 {
     const auto text = printable(value.is_string() ? value.get<std::string>() : dump(value));
-    return text.find_first_of(" \"=") == std::string::npos && !text.empty() ? text : dump(nlohmann::json(text));
+    return text.find_first_of(" \"=") == std::string::npos && !text.empty() ? text
+                                                                            : dump(nlohmann::json(text));
 }
 
 } // namespace
 
 event_log::event_log(log_format format)
-    : format_{format}, sink_{std::make_shared<spdlog::logger>(
-                           "reachd", std::make_shared<spdlog::sinks::stderr_sink_st>()
-                       )}
+    : format_{format},
+      sink_{std::make_shared<spdlog::logger>("reachd", std::make_shared<spdlog::sinks::stderr_sink_st>())}
 {
     sink_->set_pattern("%v");
     sink_->flush_on(spdlog::level::info);

@@ -35,11 +35,13 @@ result<void> keep_vantage(plan& out, const std::string& name)
         for (const auto& one : out.vantages) {
             names.push_back(one.name.empty() ? "(none is configured)" : one.name);
         }
-        return std::unexpected(error{
-            errc::not_found,
-            stage::configure,
-            fmt::format("there is no vantage \"{}\"; known: {}", name, fmt::join(names, ", ")),
-        });
+        return std::unexpected(
+            error{
+                errc::not_found,
+                stage::configure,
+                fmt::format("there is no vantage \"{}\"; known: {}", name, fmt::join(names, ", ")),
+            }
+        );
     }
     out.vantages = {*found};
     return {};
@@ -54,15 +56,16 @@ result<void> keep_rows(plan& out, const std::vector<std::string>& only)
                 ids.emplace_back(row.id);
             }
             const auto hint = nearest(word, ids);
-            return std::unexpected(error{
-                errc::not_found,
-                stage::configure,
-                fmt::format(
-                    "there is no requirement \"{}\"{}",
-                    word,
-                    hint ? fmt::format("; did you mean \"{}\"?", *hint) : std::string{}
-                ),
-            });
+            return std::unexpected(
+                error{
+                    errc::not_found,
+                    stage::configure,
+                    fmt::format(
+                        "there is no requirement \"{}\"{}", word,
+                        hint ? fmt::format("; did you mean \"{}\"?", *hint) : std::string{}
+                    ),
+                }
+            );
         }
     }
     std::erase_if(out.rows, [&](const plan_row& row) {

@@ -12,10 +12,10 @@ using reachd::cli_query;
 // Which options of a query a command has.
 enum takes : unsigned {
     nothing = 0,
-    json = 1,       // --format text|json
-    nagios = 2,     // --format text|json|nagios
-    selection = 4,  // --catalogue, --requirement
-    words = 8,      // what follows
+    json = 1,      // --format text|json
+    nagios = 2,    // --format text|json|nagios
+    selection = 4, // --catalogue, --requirement
+    words = 8,     // what follows
 };
 
 struct command {
@@ -28,7 +28,8 @@ struct command {
 
 constexpr command commands[] = {
     {"status", reachd::command_status, json, "the site's answer, from the daemon", "reachctl status"},
-    {"health", reachd::command_health, nagios, "one line for monitoring systems", "reachctl health --format nagios"},
+    {"health", reachd::command_health, nagios, "one line for monitoring systems",
+     "reachctl health --format nagios"},
     {"report", reachd::command_report, json | selection, "every requirement, from the daemon",
      "reachctl report --requirement signaling"},
     {"endpoint", reachd::command_endpoint, json | words, "one endpoint with all its evidence",
@@ -37,7 +38,8 @@ constexpr command commands[] = {
     {"probe", reachd::command_probe, json | words, "measure requirements now (none named: all)",
      "reachctl probe signaling maps"},
     {"reload", reachd::command_reload, nothing, "have the daemon read its files again", "reachctl reload"},
-    {"catalogues", reachd::command_catalogues, json, "what the daemon measures, and why", "reachctl catalogues"},
+    {"catalogues", reachd::command_catalogues, json, "what the daemon measures, and why",
+     "reachctl catalogues"},
     {"doctor", reachd::command_doctor, json, "what this machine can and cannot measure", "reachctl doctor"},
 };
 
@@ -63,7 +65,8 @@ void add_check(CLI::App& app, cli_check& check)
 {
     auto* one = app.add_subcommand("check", "check the whole site now, without a daemon");
     one->footer("Example: reachctl check --only signaling --format json --output signaling.json");
-    one->add_option("--only", check.only, "only this requirement; may be given again")->allow_extra_args(false);
+    one->add_option("--only", check.only, "only this requirement; may be given again")
+        ->allow_extra_args(false);
     one->add_option("--vantage", check.vantage, "only from this vantage of the configuration");
     one->add_option("--format", check.format, "table, json or jsonl")
         ->check(CLI::IsMember({"table", "json", "jsonl"}));
@@ -80,7 +83,8 @@ int main(int count, char** arguments)
     cli_check check;
     std::array<cli_query, std::size(commands)> queries;
 
-    CLI::App app{"Proves what a site can and cannot reach.\nExit codes: 0 ready, 2 not ready, 3 unproven or no daemon, 64 wrong usage, 78 faulty files."};
+    CLI::App app{"Proves what a site can and cannot reach.\nExit codes: 0 ready, 2 not ready, 3 unproven or "
+                 "no daemon, 64 wrong usage, 78 faulty files."};
     app.set_version_flag("-V,--version", REACHD_VERSION);
     app.footer("Example: reachctl check");
     app.require_subcommand(1);

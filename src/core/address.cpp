@@ -26,7 +26,7 @@ bool bits_beyond_are_zero(const ip_block& block)
 {
     const std::size_t length = block.base.is_v4() ? 32 : 128;
     for (std::size_t bit = block.prefix; bit < length; ++bit) {
-        if ((block.base.bytes[bit / 8] >> (7 - bit % 8)) & 1U) {
+        if ((unsigned{block.base.bytes[bit / 8]} >> (7U - bit % 8U)) & 1U) {
             return false;
         }
     }
@@ -36,12 +36,11 @@ bool bits_beyond_are_zero(const ip_block& block)
 // IANA IPv4 and IPv6 special-purpose address registries (RFC 6890 and updates), those entries that
 // are not globally reachable, plus multicast and class E.
 constexpr const char* special_blocks[] = {
-    "0.0.0.0/8",       "10.0.0.0/8",     "100.64.0.0/10",   "127.0.0.0/8",   "169.254.0.0/16",
-    "172.16.0.0/12",   "192.0.0.0/24",   "192.0.2.0/24",    "192.168.0.0/16", "198.18.0.0/15",
-    "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4",     "240.0.0.0/4",   "::/128",
-    "::1/128",         "::ffff:0:0/96",  "64:ff9b:1::/48",  "100::/64",      "2001:2::/48",
-    "2001:10::/28",    "2001:db8::/32",  "3fff::/20",       "fc00::/7",      "fe80::/10",
-    "ff00::/8",
+    "0.0.0.0/8",    "10.0.0.0/8",   "100.64.0.0/10",  "127.0.0.0/8",   "169.254.0.0/16",  "172.16.0.0/12",
+    "192.0.0.0/24", "192.0.2.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
+    "224.0.0.0/4",  "240.0.0.0/4",  "::/128",         "::1/128",       "::ffff:0:0/96",   "64:ff9b:1::/48",
+    "100::/64",     "2001:2::/48",  "2001:10::/28",   "2001:db8::/32", "3fff::/20",       "fc00::/7",
+    "fe80::/10",    "ff00::/8",
 };
 
 std::vector<ip_block> make_special_blocks()
@@ -55,8 +54,8 @@ std::vector<ip_block> make_special_blocks()
 
 bool is_label_byte(char byte)
 {
-    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
-           (byte >= '0' && byte <= '9') || byte == '-' || byte == '_';
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
+           byte == '-' || byte == '_';
 }
 
 } // namespace
@@ -144,9 +143,7 @@ std::string to_text(const ip_block& block)
 bool is_special_purpose(const ip_address& address)
 {
     static const std::vector<ip_block> blocks = make_special_blocks();
-    return std::ranges::any_of(blocks, [&](const ip_block& block) {
-        return block.contains(address);
-    });
+    return std::ranges::any_of(blocks, [&](const ip_block& block) { return block.contains(address); });
 }
 
 bool is_host_name(std::string_view text)
@@ -226,8 +223,7 @@ std::optional<port_set> parse_ports(std::string_view text)
         const auto part = text.substr(0, comma);
         const auto dash = part.find('-');
         const auto first = parse_number(part.substr(0, dash), 65535);
-        const auto last = dash == std::string_view::npos ? first
-                                                         : parse_number(part.substr(dash + 1), 65535);
+        const auto last = dash == std::string_view::npos ? first : parse_number(part.substr(dash + 1), 65535);
         if (!first || !last || *first == 0 || *first > *last) {
             return std::nullopt;
         }
@@ -263,9 +259,7 @@ std::string to_text(const port_set& ports)
 std::string to_text(const endpoint& where)
 {
     const auto form = where.address.is_v4() ? "{} {}:{}" : "{} [{}]:{}";
-    return fmt::format(
-        fmt::runtime(form), to_string(where.transport), to_text(where.address), where.port
-    );
+    return fmt::format(fmt::runtime(form), to_string(where.transport), to_text(where.address), where.port);
 }
 
 } // namespace reachd

@@ -129,7 +129,9 @@ std::optional<destination> parse_destination(std::string_view text)
 
 bool is_id(std::string_view text)
 {
-    const auto is_plain = [](char byte) { return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9'); };
+    const auto is_plain = [](char byte) {
+        return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9');
+    };
     return !text.empty() && text.size() <= max_id_bytes && is_plain(text.front()) &&
            std::ranges::all_of(text, [&](char byte) { return is_plain(byte) || byte == '-'; });
 }
@@ -145,15 +147,16 @@ std::optional<std::string> value_fault(value_type type, std::string_view text)
     switch (type) {
     case value_type::port:
         return ports && ports->size() == 1
-                   ? std::nullopt
-                   : std::optional{fmt::format("must be one port, 1 to 65535, not {}", in_quotes(text))};
+                 ? std::nullopt
+                 : std::optional{fmt::format("must be one port, 1 to 65535, not {}", in_quotes(text))};
     case value_type::ports:
-        return ports ? std::nullopt
-                     : std::optional{fmt::format("must be ports like '80,4200-4208', not {}", in_quotes(text))};
+        return ports
+                 ? std::nullopt
+                 : std::optional{fmt::format("must be ports like '80,4200-4208', not {}", in_quotes(text))};
     case value_type::addresses:
         return parse_block(text)
-                   ? std::optional{fmt::format("must be an address or a host name, not the block {}", text)}
-                   : where_fault(text, "an address or a host name");
+                 ? std::optional{fmt::format("must be an address or a host name, not the block {}", text)}
+                 : where_fault(text, "an address or a host name");
     }
     return std::nullopt;
 }

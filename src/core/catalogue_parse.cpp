@@ -81,7 +81,9 @@ std::optional<std::string> read_id(object_reader& reader)
     reader.require("id", "small letters, digits and '-'");
     auto id = reader.text("id");
     if (id && !is_id(*id)) {
-        reader.fault("id", fmt::format("must be small letters, digits and '-', 64 at most, not {}", in_quotes(*id)));
+        reader.fault(
+            "id", fmt::format("must be small letters, digits and '-', 64 at most, not {}", in_quotes(*id))
+        );
         return std::nullopt;
     }
     return id;
@@ -119,7 +121,8 @@ catalogue catalogue_parser::read(object_reader root)
         result_.document = {
             .title = document.text("title").value_or(""),
             .revised = document.text("revised").value_or(""),
-            .note = document.text("note").value_or("")};
+            .note = document.text("note").value_or("")
+        };
     }
     read_values(root);
 
@@ -129,7 +132,9 @@ catalogue catalogue_parser::read(object_reader root)
         root.fault("requirements", "must not be empty");
     }
     if (rows.size() > max_requirements) {
-        root.fault("requirements", fmt::format("must have at most {} entries, not {}", max_requirements, rows.size()));
+        root.fault(
+            "requirements", fmt::format("must have at most {} entries, not {}", max_requirements, rows.size())
+        );
         return std::move(result_);
     }
     std::set<std::string> ids;
@@ -162,12 +167,16 @@ void catalogue_parser::read_values(object_reader root)
         result_.values[name] = read_value(values.child(name));
     }
     for (const auto& [name, value] : result_.values) { // only now every name is known
-        const auto other = value.type == value_type::addresses ? reference_name(value.default_text) : std::nullopt;
+        const auto other =
+            value.type == value_type::addresses ? reference_name(value.default_text) : std::nullopt;
         const auto found = other ? result_.values.find(std::string{*other}) : result_.values.end();
         if (other && (found == result_.values.end() || found->second.type != value_type::addresses ||
                       !found->second.default_text.empty())) {
             values.child(name).fault(
-                "default", fmt::format("{} is no value of type addresses without a default of its own", in_quotes(*other))
+                "default",
+                fmt::format(
+                    "{} is no value of type addresses without a default of its own", in_quotes(*other)
+                )
             );
         }
     }
@@ -205,7 +214,9 @@ site_value catalogue_parser::read_value(object_reader reader)
         if (const auto text = reader.text("default"); text && reference_name(*text)) {
             value.default_text = *text;
         } else if (text) {
-            reader.fault("default", "addresses have no default but another value, as in \"{signaling_primary}\"");
+            reader.fault(
+                "default", "addresses have no default but another value, as in \"{signaling_primary}\""
+            );
         }
         break;
     }
@@ -214,8 +225,10 @@ site_value catalogue_parser::read_value(object_reader reader)
 
 requirement catalogue_parser::read_requirement(object_reader& reader)
 {
-    reader.allow({"id", "about", "role", "note", "ask", "transport", "destinations", "ports", "expect", "names",
-                  "private_answers", "idle", "inbound"});
+    reader.allow(
+        {"id", "about", "role", "note", "ask", "transport", "destinations", "ports", "expect", "names",
+         "private_answers", "idle", "inbound"}
+    );
     requirement row;
     row.id = read_id(reader).value_or("");
     row.about = reader.text("about").value_or(row.id);
@@ -231,7 +244,9 @@ requirement catalogue_parser::read_requirement(object_reader& reader)
         reader.fault("", fmt::format("must have only one of {}, not both 'idle' and 'inbound'", the_kinds));
     } else if ((has_idle || has_inbound) && has_outbound) {
         const auto* kind = has_idle ? "idle" : "inbound";
-        reader.fault("", fmt::format("must have only one of {}, not both '{}' and '{}'", the_kinds, *stray, kind));
+        reader.fault(
+            "", fmt::format("must have only one of {}, not both '{}' and '{}'", the_kinds, *stray, kind)
+        );
     } else if (!has_idle && !has_inbound && !has_outbound) {
         reader.fault("", fmt::format("must have one of {}", the_kinds));
     }
@@ -256,7 +271,9 @@ outbound catalogue_parser::read_outbound(object_reader& reader)
     row.names = read_list(reader, "names", max_destinations);
     for (std::size_t index = 0; index < row.names.size(); ++index) {
         if (!is_host_name(row.names[index])) {
-            reader.fault_at("names", index, fmt::format("{} is not a host name", in_quotes(row.names[index])));
+            reader.fault_at(
+                "names", index, fmt::format("{} is not a host name", in_quotes(row.names[index]))
+            );
         }
     }
     row.private_answers = reader.boolean("private_answers").value_or(false);
@@ -331,7 +348,8 @@ void catalogue_parser::check_block(object_reader& reader, const outbound& row)
             reader.has("expect") ? "expect" : "",
             fmt::format(
                 "'expect' must be 'path' for the block {}, not '{}': samples prove that the way is free, "
-                "not that something answers", to_text(std::get<destination>(*found)), to_string(row.expect)
+                "not that something answers",
+                to_text(std::get<destination>(*found)), to_string(row.expect)
             )
         );
     }
@@ -362,8 +380,10 @@ void catalogue_parser::check_over(object_reader reader, const idle_timer& timer)
     for (std::size_t index = 0; index < timer.over.size(); ++index) {
         const auto& id = timer.over[index];
         if (std::ranges::find(known, id) == known.end()) {
-            const auto message = fmt::format("{} is not the id of a {} requirement with destinations here{}",
-                                             in_quotes(id), to_string(timer.transport), suggestion(id, known));
+            const auto message = fmt::format(
+                "{} is not the id of a {} requirement with destinations here{}", in_quotes(id),
+                to_string(timer.transport), suggestion(id, known)
+            );
             reader.fault_at("over", index, message);
         }
     }
@@ -402,8 +422,10 @@ std::optional<std::string> catalogue_parser::reference_fault(const std::string& 
     if (to_ports == (type != value_type::addresses)) {
         return std::nullopt;
     }
-    return fmt::format("{} is of type '{}'; {} needs {}", in_quotes(name), to_string(type),
-                       to_ports ? "'ports'" : "a destination", to_ports ? "'port' or 'ports'" : "'addresses'");
+    return fmt::format(
+        "{} is of type '{}'; {} needs {}", in_quotes(name), to_string(type),
+        to_ports ? "'ports'" : "a destination", to_ports ? "'port' or 'ports'" : "'addresses'"
+    );
 }
 
 } // namespace

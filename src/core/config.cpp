@@ -62,7 +62,9 @@ void read_seconds(object_reader& reader, std::string_view key, std::chrono::seco
     }
 }
 
-void read_count(object_reader& reader, std::string_view key, std::int64_t least, std::int64_t most, unsigned& into)
+void read_count(
+    object_reader& reader, std::string_view key, std::int64_t least, std::int64_t most, unsigned& into
+)
 {
     if (const auto number = reader.integer(key, least, most)) {
         into = static_cast<unsigned>(*number);
@@ -73,7 +75,9 @@ std::vector<std::string> read_catalogues(object_reader& root)
 {
     const auto ids = root.texts("catalogues").value_or(std::vector<std::string>{});
     if (ids.size() > max_catalogues) {
-        root.fault("catalogues", fmt::format("must have at most {} entries, not {}", max_catalogues, ids.size()));
+        root.fault(
+            "catalogues", fmt::format("must have at most {} entries, not {}", max_catalogues, ids.size())
+        );
         return {};
     }
     std::set<std::string_view> seen;
@@ -102,7 +106,9 @@ std::vector<std::string> read_value(object_reader& values, const std::string& na
         if (raw.empty()) {
             values.fault(name, "must not be empty; leave the key out while the value is not known");
         } else if (raw.size() > max_destinations) {
-            values.fault(name, fmt::format("must have at most {} entries, not {}", max_destinations, raw.size()));
+            values.fault(
+                name, fmt::format("must have at most {} entries, not {}", max_destinations, raw.size())
+            );
             return {};
         }
         return values.texts(name).value_or(std::vector<std::string>{});
@@ -137,14 +143,17 @@ vantage read_vantage(object_reader& reader)
     way.name = reader.text("name").value_or("");
     if (reader.has("name") && !is_vantage_name(way.name)) {
         reader.fault(
-            "name", fmt::format("must be letters, digits, '.', '_' and '-', {} at most, not {}", max_name_bytes,
-                                in_quotes(way.name))
+            "name", fmt::format(
+                        "must be letters, digits, '.', '_' and '-', {} at most, not {}", max_name_bytes,
+                        in_quotes(way.name)
+                    )
         );
     }
     if (const auto name = reader.text("interface")) {
         way.interface = *name;
         if (!is_interface_name(*name)) {
-            constexpr auto form = "must be the name of an interface (1 to {} bytes, no '/', ':' or blank), not {}";
+            constexpr auto form =
+                "must be the name of an interface (1 to {} bytes, no '/', ':' or blank), not {}";
             const auto message = fmt::format(form, max_interface_bytes, in_quotes(*name));
             reader.fault("interface", message);
         }
@@ -165,7 +174,9 @@ void read_vantages(object_reader& root, config& into)
 {
     auto readers = root.children("vantages");
     if (readers.size() > max_vantages) {
-        root.fault("vantages", fmt::format("must have at most {} entries, not {}", max_vantages, readers.size()));
+        root.fault(
+            "vantages", fmt::format("must have at most {} entries, not {}", max_vantages, readers.size())
+        );
         return;
     }
     std::set<std::string> names;
@@ -188,10 +199,13 @@ void read_schedule(object_reader reader, schedule_config& into)
 
 void read_limits(object_reader reader, limits_config& into)
 {
-    reader.allow({"new_flows_per_s", "new_flows_per_destination_per_s", "in_flight", "connect_timeout_ms",
-                  "attempts"});
+    reader.allow(
+        {"new_flows_per_s", "new_flows_per_destination_per_s", "in_flight", "connect_timeout_ms", "attempts"}
+    );
     read_count(reader, "new_flows_per_s", 0, most_flows, into.new_flows_per_s);
-    read_count(reader, "new_flows_per_destination_per_s", 0, most_flows, into.new_flows_per_destination_per_s);
+    read_count(
+        reader, "new_flows_per_destination_per_s", 0, most_flows, into.new_flows_per_destination_per_s
+    );
     read_count(reader, "in_flight", 1, most_in_flight, into.in_flight);
     read_count(reader, "attempts", 1, most_attempts, into.attempts);
     if (const auto number = reader.integer("connect_timeout_ms", least_timeout_ms, most_timeout_ms)) {
@@ -203,7 +217,9 @@ void read_reflectors(object_reader& root, config& into)
 {
     auto readers = root.children("reflectors");
     if (readers.size() > max_reflectors) {
-        root.fault("reflectors", fmt::format("must have at most {} entries, not {}", max_reflectors, readers.size()));
+        root.fault(
+            "reflectors", fmt::format("must have at most {} entries, not {}", max_reflectors, readers.size())
+        );
         return;
     }
     std::set<std::pair<std::string, std::uint16_t>> seen;
@@ -236,7 +252,8 @@ std::vector<std::chrono::seconds> read_rungs(object_reader& reader, std::string_
     }
     for (std::size_t index = 0; index < numbers.size(); ++index) {
         if (index > 0 && numbers[index] <= numbers[index - 1]) {
-            const auto message = fmt::format("must ascend: {} does not follow {}", numbers[index], numbers[index - 1]);
+            const auto message =
+                fmt::format("must ascend: {} does not follow {}", numbers[index], numbers[index - 1]);
             reader.fault_at(key, index, message);
         }
         rungs.emplace_back(numbers[index]);
@@ -269,8 +286,11 @@ void read_sections(object_reader& root, config& into)
         reader.require("listen", "an address and a port, as in \"127.0.0.1:9870\"");
         into.http_listen = reader.text("listen").value_or("");
         if (reader.has("listen") && !parse_listen_address(into.http_listen)) {
-            const auto message = fmt::format("must be an address and a port, as in '127.0.0.1:9870' or "
-                                             "'[::1]:9870', not {}", in_quotes(into.http_listen));
+            const auto message = fmt::format(
+                "must be an address and a port, as in '127.0.0.1:9870' or "
+                "'[::1]:9870', not {}",
+                in_quotes(into.http_listen)
+            );
             reader.fault("listen", message);
         }
     }
@@ -305,13 +325,17 @@ parsed<config> parse_config(std::string_view text, std::string_view file)
     }
     file_faults faults;
     object_reader root{*document, document->value, "", std::string{file}, faults};
-    root.allow({"site", "catalogues", "values", "vantages", "schedule", "limits", "reflectors", "history", "idle",
-                "tls", "http"});
+    root.allow(
+        {"site", "catalogues", "values", "vantages", "schedule", "limits", "reflectors", "history", "idle",
+         "tls", "http"}
+    );
     config result;
     if (root.has("site")) {
         result.site = read_filled(root, "site");
         if (result.site.size() > max_site_bytes) {
-            root.fault("site", fmt::format("must be at most {} bytes, not {}", max_site_bytes, result.site.size()));
+            root.fault(
+                "site", fmt::format("must be at most {} bytes, not {}", max_site_bytes, result.site.size())
+            );
         }
     }
     result.catalogues = read_catalogues(root);

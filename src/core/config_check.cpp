@@ -51,8 +51,10 @@ private:
     {
         const auto found = std::ranges::find(*known_, id, &catalogue::id);
         if (found == known_->end()) {
-            note(pointer, fmt::format("there is no catalogue {}{}", in_quotes(id), suggestion(id, ids_)),
-                 errc::not_found);
+            note(
+                pointer, fmt::format("there is no catalogue {}{}", in_quotes(id), suggestion(id, ids_)),
+                errc::not_found
+            );
             return nullptr;
         }
         return &*found;
@@ -68,8 +70,9 @@ private:
             const auto pointer = fmt::format("{}/{}", above, pointer_token(name));
             const auto found = owner.values.find(name);
             if (found == owner.values.end()) {
-                const auto message = fmt::format("catalogue '{}' has no value {}{}", owner.id, in_quotes(name),
-                                                 suggestion(name, names));
+                const auto message = fmt::format(
+                    "catalogue '{}' has no value {}{}", owner.id, in_quotes(name), suggestion(name, names)
+                );
                 note(pointer, message, errc::not_found);
             } else {
                 check_value(found->second.type, texts, pointer);

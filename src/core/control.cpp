@@ -18,34 +18,56 @@ constexpr std::array methods{
     method_info{"methods", access_level::read, "1.0", "this table"},
     method_info{"health", access_level::read, "1.0", "the site's state in a few words, for pollers"},
     method_info{
-        "report", access_level::read, "1.0", "the whole site report",
-        {catalogue_parameter, requirement_parameter}},
+        "report",
+        access_level::read,
+        "1.0",
+        "the whole site report",
+        {catalogue_parameter, requirement_parameter}
+    },
     method_info{
-        "endpoint", access_level::read, "1.0", "one endpoint with its evidence",
+        "endpoint",
+        access_level::read,
+        "1.0",
+        "one endpoint with its evidence",
         {parameter_info{"address", "an IP address", parameter_kind::address, presence::required},
          parameter_info{"port", "a port", parameter_kind::port, presence::required},
          parameter_info{"transport", "tcp or udp", parameter_kind::transport, presence::required},
-         parameter_info{"name", "only where it was reached under this host name"}}},
+         parameter_info{"name", "only where it was reached under this host name"}}
+    },
     method_info{"subscribe", access_level::read, "1.0", "the present state, then every change as it happens"},
     method_info{"catalogues", access_level::read, "1.0", "the catalogues in force"},
     method_info{"config", access_level::read, "1.0", "the configuration in force, secrets left out"},
     method_info{
-        "probe", access_level::change, "1.0", "probes rows now; progress comes as notifications",
-        {catalogue_parameter, requirement_parameter}},
+        "probe",
+        access_level::change,
+        "1.0",
+        "probes rows now; progress comes as notifications",
+        {catalogue_parameter, requirement_parameter}
+    },
     method_info{"reload", access_level::change, "1.0", "reads the files again; faulty files change nothing"},
 };
 
 constexpr std::array all_reasons{
-    reasons::malformed,         reasons::not_utf8,
-    reasons::too_deep,          reasons::duplicate_key,
-    reasons::invalid_request,   reasons::batch,
-    reasons::unknown_method,    reasons::unknown_parameter,
-    reasons::missing_parameter, reasons::invalid_parameter,
-    reasons::internal,          reasons::too_large,
-    reasons::too_slow,          reasons::too_many_connections,
-    reasons::forbidden,         reasons::too_many_subscriptions,
-    reasons::already_subscribed, reasons::shutting_down,
-    reasons::not_found,         reasons::rejected,
+    reasons::malformed,
+    reasons::not_utf8,
+    reasons::too_deep,
+    reasons::duplicate_key,
+    reasons::invalid_request,
+    reasons::batch,
+    reasons::unknown_method,
+    reasons::unknown_parameter,
+    reasons::missing_parameter,
+    reasons::invalid_parameter,
+    reasons::internal,
+    reasons::too_large,
+    reasons::too_slow,
+    reasons::too_many_connections,
+    reasons::forbidden,
+    reasons::too_many_subscriptions,
+    reasons::already_subscribed,
+    reasons::shutting_down,
+    reasons::not_found,
+    reasons::rejected,
     reasons::busy,
 };
 
@@ -124,7 +146,8 @@ std::optional<std::string> value_fault(const parameter_info& parameter, const js
 {
     if (parameter.kind == parameter_kind::port) {
         const bool in_range = value.is_number_unsigned() && value >= 1 && value <= most_port;
-        return in_range ? std::nullopt : std::optional{fmt::format("must be a whole number, 1 to {}", most_port)};
+        return in_range ? std::nullopt
+                        : std::optional{fmt::format("must be a whole number, 1 to {}", most_port)};
     }
     if (auto fault = text_fault(value)) {
         return fault;
@@ -163,10 +186,14 @@ std::optional<rpc_error> parameters_fault(const method_info& method, const json&
         if (value == params.end()) {
             if (parameter.presence == presence::required) {
                 auto message = fmt::format("'{}' needs the parameter '{}'", method.name, parameter.name);
-                return error_at(reasons::missing_parameter, field, std::move(message), std::string{parameter.help});
+                return error_at(
+                    reasons::missing_parameter, field, std::move(message), std::string{parameter.help}
+                );
             }
         } else if (const auto fault = value_fault(parameter, *value)) {
-            return error_at(reasons::invalid_parameter, field, fmt::format("'{}' {}", parameter.name, *fault));
+            return error_at(
+                reasons::invalid_parameter, field, fmt::format("'{}' {}", parameter.name, *fault)
+            );
         }
     }
     return std::nullopt;
@@ -308,7 +335,9 @@ std::expected<rpc_request, refusal> parse_request(std::string_view line, access_
         return std::unexpected{refusal{.error = std::move(error)}};
     }
     if (!object.is_object()) {
-        return std::unexpected{refusal{.error = make_error(reasons::invalid_request, "a request is an object")}};
+        return std::unexpected{
+            refusal{.error = make_error(reasons::invalid_request, "a request is an object")}
+        };
     }
     rpc_request request;
     if (const auto id = object.find("id"); id == object.end()) {
@@ -321,9 +350,11 @@ std::expected<rpc_request, refusal> parse_request(std::string_view line, access_
     }
     if (auto error = complete(request, object, granted)) {
         // Without a valid envelope it is no notification either: JSON-RPC 2.0 section 5.1 answers null.
-        const bool silent = request.answer == answer_wanted::no && error->reason != reasons::invalid_request.word;
+        const bool silent =
+            request.answer == answer_wanted::no && error->reason != reasons::invalid_request.word;
         return std::unexpected{
-            refusal{request.id, silent ? answer_wanted::no : answer_wanted::yes, std::move(*error)}};
+            refusal{request.id, silent ? answer_wanted::no : answer_wanted::yes, std::move(*error)}
+        };
     }
     return request;
 }

@@ -7,7 +7,10 @@
 #include <fmt/format.h>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
+#include <string_view>
+#include <utility>
 
 namespace reachd {
 namespace {
@@ -33,32 +36,47 @@ bool is_silence(const endpoint_state& one)
 bool has_answered(const endpoint_state& one)
 {
     return std::ranges::any_of(one.seen, [](const observation& seen) {
-        return std::holds_alternative<connected>(seen.what) ||
-               std::holds_alternative<refused>(seen.what) ||
+        return std::holds_alternative<connected>(seen.what) || std::holds_alternative<refused>(seen.what) ||
                std::holds_alternative<replied>(seen.what);
     });
+}
+
+std::optional<std::uint16_t> first_but(const std::set<std::uint16_t>& ports, std::uint16_t unwanted)
+{
+    for (const auto port : ports) {
+        if (port != unwanted) {
+            return port;
+        }
+    }
+    return std::nullopt;
 }
 
 // Silence by itself does not tell a dropped packet from a dead host; the other ports of the same
 // address and the other addresses say which of the two is likelier. Neither names a box.
 void explain_silence(const plan& what, site_state& site)
 {
-    std::map<ip_address, std::uint16_t> answering; // with one port that does
+    using place = std::pair<ip_address, std::string>; // an address as seen from one vantage
+    std::map<place, std::set<std::uint16_t>> answering;
     each_endpoint(what, site, [&](const plan_row&, endpoint_state& one) {
         if (one.address && has_answered(one)) {
-            answering.try_emplace(*one.address, one.port);
+            answering[{*one.address, one.vantage}].insert(one.port);
         }
     });
     each_endpoint(what, site, [&](const plan_row&, endpoint_state& one) {
         if (!one.address || !is_silence(one)) {
             return;
         }
-        if (const auto other = answering.find(*one.address); other != answering.end()) {
+        const auto here = answering.find({*one.address, one.vantage});
+        const auto other =
+            here == answering.end() ? std::optional<std::uint16_t>{} : first_but(here->second, one.port);
+        if (other) {
             one.judged.sentence += fmt::format(
                 "; port {} of the same address answers, so this port is dropped on the way or at "
                 "the destination",
-                other->second
+                *other
             );
+        } else if (here != answering.end()) {
+            one.judged.sentence += "; it answered a moment before";
         } else if (!answering.empty()) {
             one.judged.sentence += "; nothing at this address answers while others do: it is down, or "
                                    "blocked as a whole";
@@ -68,7 +86,40 @@ void explain_silence(const plan& what, site_state& site)
     });
 }
 
-// The host of an absolute redirect that leads elsewhere; "" for none or one to the same host.
+std::string lowered(std::string text)
+{
+    std::ranges::transform(text, text.begin(), [](unsigned char c) {
+        return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+    });
+    return text;
+}
+
+// The host that a Location leads to; "" for one without a host, which stays where it is. RFC 3986
+// section 4.2: "//host/path" keeps the scheme and names another host.
+std::string host_of(const std::string& location)
+{
+    auto rest = lowered(location);
+    for (const std::string_view scheme : {"http:", "https:"}) {
+        if (rest.starts_with(scheme)) {
+            rest.erase(0, scheme.size());
+            break;
+        }
+    }
+    if (!rest.starts_with("//")) {
+        return {};
+    }
+    rest.erase(0, 2);
+    rest = rest.substr(0, rest.find_first_of("/?#\\"));
+    if (const auto user = rest.rfind('@'); user != std::string::npos) {
+        rest.erase(0, user + 1);
+    }
+    if (rest.starts_with('[')) {
+        return rest.substr(1, rest.find(']') - 1);
+    }
+    return rest.substr(0, rest.rfind(':'));
+}
+
+// The host of a redirect that leads to another owner's name or to an address; "" for all else.
 std::string foreign_redirect(const endpoint_state& one)
 {
     if (one.seen.empty()) {
@@ -78,20 +129,8 @@ std::string foreign_redirect(const endpoint_state& one)
     if (!answer || answer->status < 300 || answer->status > 399) {
         return {};
     }
-    const auto scheme = answer->location.find("://");
-    if (scheme == std::string::npos) {
-        return {};
-    }
-    auto host = answer->location.substr(scheme + 3);
-    host = host.substr(0, host.find_first_of("/?#"));
-    host = host.substr(host.rfind('@') == std::string::npos ? 0 : host.rfind('@') + 1);
-    if (!host.starts_with('[')) {
-        host = host.substr(0, host.rfind(':'));
-    }
-    std::ranges::transform(host, host.begin(), [](unsigned char c) {
-        return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-    });
-    return are_unrelated(host, one.name) ? host : std::string{};
+    const auto host = host_of(answer->location);
+    return host.empty() || !are_unrelated(host, lowered(one.name)) ? std::string{} : host;
 }
 
 // One unrelated redirect may be the service's own; the same one for names of different owners is a
@@ -116,12 +155,21 @@ void find_portals(const plan& what, site_state& site)
         const auto address = parse_address(host);
         const bool is_private = address && is_special_purpose(*address);
         one.judged.stage = stage::reply;
+        one.judged.blame = blame::unknown;
+        one.judged.where.reset();
         one.judged.kind = for_all || is_private ? verdict_kind::intercepted : verdict_kind::unproven;
         one.judged.sentence =
             for_all || is_private
                 ? fmt::format("a captive portal answers: it sends everyone to {}", host)
                 : fmt::format("sends to {}: a captive portal, or the service's own redirect", host);
     });
+}
+
+// Who proved by a certificate that the name is its own is no forgery, whoever shares its address.
+bool is_verified(const endpoint_state& one)
+{
+    const auto* answer = one.seen.empty() ? nullptr : std::get_if<tls_answer>(&one.seen.back().what);
+    return answer && answer->problem.empty();
 }
 
 // A resolver that gives one and the same answer for names of different owners forges it.
@@ -148,15 +196,16 @@ void find_forged_names(const plan& what, site_state& site)
         owners[address] = distinct.size();
     }
     each_endpoint(what, site, [&](const plan_row&, endpoint_state& one) {
-        if (one.name.empty() || !one.address || one.without_probing ||
+        if (one.name.empty() || !one.address || one.without_probing || is_verified(one) ||
             owners[*one.address] < unrelated_names_for_one_answer) {
             return;
         }
         one.judged.kind = verdict_kind::intercepted;
         one.judged.stage = stage::resolve;
+        one.judged.blame = blame::unknown;
+        one.judged.where.reset();
         one.judged.sentence = fmt::format(
-            "forged name: {} names of different owners all resolve to {}",
-            owners[*one.address],
+            "forged name: {} names of different owners all resolve to {}", owners[*one.address],
             to_text(*one.address)
         );
     });

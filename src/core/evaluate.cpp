@@ -2,7 +2,9 @@
 #include "reachd/core/site_state.hpp"
 
 #include <algorithm>
+#include <fmt/format.h>
 #include <map>
+#include <set>
 
 namespace reachd {
 namespace {
@@ -25,8 +27,8 @@ void mark_needed(std::vector<endpoint_state>& endpoints)
     const auto routed_twin = [&](const endpoint_state& one) {
         return std::ranges::any_of(endpoints, [&](const endpoint_state& other) {
             return other.name == one.name && other.port == one.port && other.vantage == one.vantage &&
-                   other.address && other.address->family != one.address->family &&
-                   !other.seen.empty() && !has_no_route(other);
+                   other.address && other.address->family != one.address->family && !other.seen.empty() &&
+                   !has_no_route(other);
         });
     };
     for (auto& one : endpoints) {
@@ -93,38 +95,71 @@ std::vector<std::vector<verdict>> judge_all(site_state& site)
         auto& old = before.emplace_back();
         for (auto& one : row.endpoints) {
             old.push_back(std::move(one.judged));
-            one.judged = one.without_probing ? *one.without_probing
-                                             : judge(endpoint_of(one), one.seen, site.local);
+            one.judged =
+                one.without_probing ? *one.without_probing : judge(endpoint_of(one), one.seen, site.local);
         }
     }
     return before;
 }
 
-void refresh_findings(const plan_row& what, row_state& row)
+// What is said of a DNS server that fails, and the names (with their rows) it fails for.
+using server_failures =
+    std::map<std::pair<std::string, std::string>, std::set<std::pair<std::string, std::size_t>>>;
+
+// A server that fails for one name is that row's finding; one that fails for more is said once.
+void tell_failures(const server_failures& failures, site_state& site)
 {
-    row.findings.clear();
-    const auto* out = std::get_if<outbound_row>(&what.what);
-    for (const auto& one : row.lookups) {
-        auto verdict_of_name = judge_name(one, out && out->private_answers);
-        row.findings.insert(
-            row.findings.end(), verdict_of_name.findings.begin(), verdict_of_name.findings.end()
-        );
+    for (const auto& [failure, places] : failures) {
+        std::set<std::string> names;
+        for (const auto& [name, row] : places) {
+            names.insert(name);
+        }
+        if (names.size() > 1) {
+            site.findings.push_back(
+                fmt::format(
+                    "DNS server {} fails for {} names: {}", failure.first, names.size(), failure.second
+                )
+            );
+            continue;
+        }
+        for (const auto& [name, row] : places) {
+            site.rows[row].findings.push_back(
+                fmt::format("{}: DNS server {} says: {}", name, failure.first, failure.second)
+            );
+        }
     }
+}
+
+void refresh_findings(const plan& what, site_state& site)
+{
+    site.findings.clear();
+    server_failures failures;
+    for (std::size_t i = 0; i < site.rows.size(); ++i) {
+        auto& row = site.rows[i];
+        const auto* out = std::get_if<outbound_row>(&what.rows[i].what);
+        row.findings.clear();
+        for (const auto& lookup : row.lookups) {
+            auto judged = judge_name(lookup, out && out->private_answers);
+            row.findings.insert(row.findings.end(), judged.findings.begin(), judged.findings.end());
+            for (const auto& failure : judged.failing_servers) {
+                failures[failure].emplace(lookup.name, i);
+            }
+        }
+    }
+    tell_failures(failures, site);
 }
 
 site_answer answer_of(const site_state& site)
 {
     const auto any = [&](row_answer wanted) {
-        return std::ranges::any_of(site.rows, [wanted](const row_state& row) {
-            return row.state == wanted;
-        });
+        return std::ranges::any_of(site.rows, [wanted](const row_state& row) { return row.state == wanted; });
     };
     if (any(row_answer::fail)) {
         return site_answer::not_ready;
     }
     return any(row_answer::unproven) || any(row_answer::not_configured) || site.rows.empty()
-               ? site_answer::unproven
-               : site_answer::ready;
+             ? site_answer::unproven
+             : site_answer::ready;
 }
 
 } // namespace
@@ -159,9 +194,7 @@ bool endpoint_state::is_same_target(const endpoint_state& other) const
 endpoint_answer weigh(expectation expect, const verdict& judged)
 {
     using enum verdict_kind;
-    const auto pass_if = [](bool passes) {
-        return passes ? endpoint_answer::pass : endpoint_answer::fail;
-    };
+    const auto pass_if = [](bool passes) { return passes ? endpoint_answer::pass : endpoint_answer::fail; };
     if (judged.kind == unproven) {
         return endpoint_answer::undecided;
     }
@@ -185,6 +218,7 @@ std::vector<row_change> evaluate(const plan& what, site_state& site, wall_time n
 {
     const auto before = judge_all(site);
     correlate(what, site);
+    refresh_findings(what, site);
     std::vector<row_change> changes;
     for (std::size_t i = 0; i < site.rows.size(); ++i) {
         auto& row = site.rows[i];
@@ -195,7 +229,6 @@ std::vector<row_change> evaluate(const plan& what, site_state& site, wall_time n
                 one.since = now;
             }
         }
-        refresh_findings(what.rows[i], row);
         auto runs = std::vector<run>{};
         if (const auto* out = std::get_if<outbound_row>(&what.rows[i].what)) {
             count(*out, row);

@@ -27,6 +27,22 @@ void add_ports(
 )
 {
     pattern.transport = row.transport;
+    const bool none =
+        std::ranges::none_of(vantages, [&](const vantage& from) { return can_reach(from, pattern.address); });
+    if (none) { // never skipped in silence
+        pattern.vantage = vantages.front().name;
+        pattern.without_probing = verdict{
+            .kind = verdict_kind::unproven,
+            .stage = stage::route,
+            .blame = blame::host,
+            .sentence = "no vantage has a source of this address family",
+        };
+        for (const auto port : row.ports.ports()) {
+            pattern.port = port;
+            into.push_back(pattern);
+        }
+        return;
+    }
     for (const auto& from : vantages) {
         if (!can_reach(from, pattern.address)) {
             continue;
@@ -47,8 +63,7 @@ void add_name(
     const auto judged = judge_name(lookup, row.private_answers);
     for (const auto& one : judged.addresses) {
         add_ports(
-            row,
-            vantages,
+            row, vantages,
             {
                 .address = one.address,
                 .name = lookup.name,
@@ -66,8 +81,8 @@ void add_name(
 } // namespace
 
 std::vector<endpoint_state> expand(
-    const outbound_row& row, const std::vector<name_lookup>& lookups,
-    const std::vector<vantage>& vantages, const std::vector<endpoint_state>& before
+    const outbound_row& row, const std::vector<name_lookup>& lookups, const std::vector<vantage>& vantages,
+    const std::vector<endpoint_state>& before
 )
 {
     std::vector<endpoint_state> out;
@@ -91,9 +106,8 @@ std::vector<endpoint_state> expand(
     return out;
 }
 
-std::vector<std::string> new_addresses(
-    const std::vector<endpoint_state>& before, const std::vector<endpoint_state>& now
-)
+std::vector<std::string>
+new_addresses(const std::vector<endpoint_state>& before, const std::vector<endpoint_state>& now)
 {
     std::vector<std::string> found;
     for (const auto& one : now) {

@@ -95,11 +95,15 @@ public:
             return refuse(fmt::format("a key is longer than {} bytes", max_key_bytes), errc::malformed);
         }
         if (has_control_character(name)) {
-            return refuse(fmt::format("the key {} has a control character", in_quotes(name)), errc::malformed);
+            return refuse(
+                fmt::format("the key {} has a control character", in_quotes(name)), errc::malformed
+            );
         }
         if (open_.back().value->contains(name)) {
             const auto first = document_.line_of(pointer_ + "/" + pointer_token(name));
-            return refuse(fmt::format("the key {} is already on line {}", in_quotes(name), first), errc::invalid);
+            return refuse(
+                fmt::format("the key {} is already on line {}", in_quotes(name), first), errc::invalid
+            );
         }
         key_ = std::move(name);
         return true;

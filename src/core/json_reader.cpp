@@ -67,9 +67,13 @@ std::string number_fault(const json& value, std::int64_t least, std::int64_t mos
 } // namespace
 
 object_reader::object_reader(
-    const json_document& document, const json& value, std::string pointer, std::string file, file_faults& faults
+    const json_document& document, const json& value, std::string pointer, std::string file,
+    file_faults& faults
 )
-    : document_{&document}, value_{&value}, pointer_{std::move(pointer)}, file_{std::move(file)},
+    : document_{&document},
+      value_{&value},
+      pointer_{std::move(pointer)},
+      file_{std::move(file)},
       faults_{&faults}
 {
     if (!value.is_object()) {
@@ -90,7 +94,9 @@ void object_reader::allow(std::initializer_list<std::string_view> known)
         if (key == "$schema" || std::ranges::find(known, key) != known.end()) {
             continue;
         }
-        fault(key, fmt::format("unknown key {}{}", in_quotes(key), suggestion(key, known)), errc::unknown_key);
+        fault(
+            key, fmt::format("unknown key {}{}", in_quotes(key), suggestion(key, known)), errc::unknown_key
+        );
     }
 }
 
@@ -149,7 +155,8 @@ std::optional<bool> object_reader::boolean(std::string_view key)
     return value->get<bool>();
 }
 
-std::optional<std::int64_t> object_reader::integer(std::string_view key, std::int64_t least, std::int64_t most)
+std::optional<std::int64_t>
+object_reader::integer(std::string_view key, std::int64_t least, std::int64_t most)
 {
     const auto* value = member(key);
     if (value == nullptr) {
@@ -191,9 +198,8 @@ std::optional<std::vector<std::string>> object_reader::texts(std::string_view ke
     return sound ? std::optional{std::move(all)} : std::nullopt;
 }
 
-std::optional<std::vector<std::int64_t>> object_reader::integers(
-    std::string_view key, std::int64_t least, std::int64_t most
-)
+std::optional<std::vector<std::int64_t>>
+object_reader::integers(std::string_view key, std::int64_t least, std::int64_t most)
 {
     const auto* values = list(key, "whole numbers");
     if (values == nullptr) {
@@ -228,7 +234,9 @@ std::vector<object_reader> object_reader::children(std::string_view key)
     readers.reserve(values->size());
     for (std::size_t index = 0; index < values->size(); ++index) {
         const auto& value = (*values)[index];
-        object_reader reader{*document_, value, fmt::format("{}/{}", pointer_of(key), index), file_, *faults_};
+        object_reader reader{
+            *document_, value, fmt::format("{}/{}", pointer_of(key), index), file_, *faults_
+        };
         if (value.is_object()) {
             readers.push_back(std::move(reader));
         }

@@ -15,7 +15,10 @@ namespace {
 constexpr std::size_t max_quoted_bytes = 60;   // enough to recognise a word in its file
 constexpr std::size_t max_compared_bytes = 64; // longer words are no typing error of any key
 
-bool is_continuation(char byte) { return (static_cast<unsigned char>(byte) & 0xC0U) == 0x80U; }
+bool is_continuation(char byte)
+{
+    return (static_cast<unsigned char>(byte) & 0xC0U) == 0x80U;
+}
 
 // The bytes of the control character that begins at `at`, 0 when there is none.
 std::size_t control_length(std::string_view text, std::size_t at)

@@ -39,9 +39,8 @@ verdict forged(const name_address& where)
         .stage = stage::resolve,
         .blame = blame::unknown,
         .sentence = fmt::format(
-            "forged name: {} answers {}, which is no public address",
-            fmt::join(where.servers, ", "),
-            to_text(where.address)
+            "forged name: {}, by the word of {}, is no public address", to_text(where.address),
+            fmt::join(where.servers, " and ")
         ),
     };
 }
@@ -59,6 +58,18 @@ verdict unusable(const name_lookup& lookup)
         out.sentence = "not resolved: this machine has no route to any of its DNS servers";
         return out;
     }
+    const bool no_server_asked = std::ranges::all_of(lookup.servers, [](const dns_answer& one) {
+        return one.status == dns_status::not_asked;
+    });
+    const bool nobody_asked =
+        no_server_asked && (!lookup.servers.empty() || lookup.system.status == dns_status::not_asked);
+    if (nobody_asked) {
+        out.kind = verdict_kind::unproven;
+        out.blame = blame::host;
+        out.sentence =
+            "not resolved: " + (lookup.servers.empty() ? lookup.system : lookup.servers.front()).detail;
+        return out;
+    }
     std::vector<std::string> said;
     for (const auto& one : lookup.servers) {
         said.push_back(one.server + ": " + describe(one));
@@ -70,7 +81,7 @@ verdict unusable(const name_lookup& lookup)
     return out;
 }
 
-void note_differences(const name_lookup& lookup, std::vector<std::string>& findings)
+void note_differences(const name_lookup& lookup, name_verdict& out)
 {
     const dns_answer* reference = nullptr;
     for (const auto& one : lookup.servers) {
@@ -81,25 +92,15 @@ void note_differences(const name_lookup& lookup, std::vector<std::string>& findi
     }
     for (const auto& one : lookup.servers) {
         if (one.status != dns_status::answered) {
-            findings.push_back(fmt::format("{}: DNS server {} says: {}", lookup.name, one.server, describe(one)));
+            out.failing_servers.emplace_back(one.server, describe(one));
         } else if (reference && sorted_addresses(one) != sorted_addresses(*reference)) {
-            findings.push_back(fmt::format(
-                "{}: DNS servers differ: {} says {}, {} says {}",
-                lookup.name,
-                reference->server,
-                describe(*reference),
-                one.server,
-                describe(one)
-            ));
+            out.findings.push_back(
+                fmt::format(
+                    "{}: DNS servers differ: {} says {}, {} says {}", lookup.name, reference->server,
+                    describe(*reference), one.server, describe(one)
+                )
+            );
         }
-    }
-    if (lookup.system.status != dns_status::answered && reference) {
-        findings.push_back(fmt::format(
-            "{}: applications get no address ({}), though {} answers",
-            lookup.name,
-            describe(lookup.system),
-            reference->server
-        ));
     }
 }
 
@@ -128,6 +129,7 @@ const char* to_string(dns_status value)
     case dns_status::query_refused: return "query_refused";
     case dns_status::no_reply: return "no_reply";
     case dns_status::not_reachable: return "not_reachable";
+    case dns_status::not_asked: return "not_asked";
     case dns_status::failed: return "failed";
     }
     return "?";
@@ -149,6 +151,7 @@ std::string describe(const dns_answer& answer)
     case dns_status::query_refused: return "query refused (REFUSED)";
     case dns_status::no_reply: return "no reply";
     case dns_status::not_reachable: return "server cannot be reached";
+    case dns_status::not_asked: return "could not be asked: " + answer.detail;
     case dns_status::failed: return answer.detail.empty() ? "failed" : answer.detail;
     }
     return "?";
@@ -172,7 +175,20 @@ name_verdict judge_name(const name_lookup& lookup, bool private_answers)
         out.unusable = unusable(lookup);
         return out;
     }
-    note_differences(lookup, out.findings);
+    const bool for_applications =
+        lookup.system.status == dns_status::answered || lookup.system.status == dns_status::not_asked;
+    if (!for_applications) {
+        out.unusable = verdict{
+            .kind = verdict_kind::unresolved,
+            .stage = stage::resolve,
+            .blame = blame::unknown,
+            .sentence = fmt::format(
+                "does not resolve for applications (getaddrinfo: {}), though {} answers",
+                describe(lookup.system), out.addresses.front().servers.front()
+            ),
+        };
+    }
+    note_differences(lookup, out);
     return out;
 }
 

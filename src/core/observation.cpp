@@ -109,12 +109,8 @@ std::string describe(const outcome& what)
             [](const refused&) -> std::string { return "refused (RST)"; },
             [](const icmp_error& seen) {
                 return fmt::format(
-                    "{} {} ({}/{}) from {}{}",
-                    seen.family == family::v4 ? "ICMP" : "ICMPv6",
-                    icmp_name(seen.family, seen.type, seen.code),
-                    seen.type,
-                    seen.code,
-                    to_text(seen.sender),
+                    "{} {} ({}/{}) from {}{}", seen.family == family::v4 ? "ICMP" : "ICMPv6",
+                    icmp_name(seen.family, seen.type, seen.code), seen.type, seen.code, to_text(seen.sender),
                     seen.sender_is_us ? " (this machine itself)" : ""
                 );
             },
@@ -128,8 +124,8 @@ std::string describe(const outcome& what)
             [](const tls_refused& seen) { return "TLS handshake failed: " + seen.detail; },
             [](const http_answer& seen) {
                 return seen.location.empty()
-                           ? fmt::format("HTTP status {}", seen.status)
-                           : fmt::format("HTTP status {} to {}", seen.status, seen.location);
+                         ? fmt::format("HTTP status {}", seen.status)
+                         : fmt::format("HTTP status {} to {}", seen.status, seen.location);
             },
             [](const http_garbled& seen) { return "not an HTTP answer: " + seen.detail; },
             [](const not_measured& seen) { return "could not be measured: " + seen.detail; },
@@ -180,16 +176,17 @@ void add_details(nlohmann::json& out, const outcome& what)
             [&](const cut_off& seen) { out["by"] = seen.by_reset ? "reset" : "close"; },
             [&](const tls_answer& seen) {
                 out["tls"] = {
-                    {"protocol", seen.protocol},   {"subject", seen.subject},
-                    {"issuer", seen.issuer},       {"not_after", seen.not_after},
-                    {"verified", seen.problem.empty()}, {"problem", seen.problem},
+                    {"protocol", seen.protocol},
+                    {"subject", seen.subject},
+                    {"issuer", seen.issuer},
+                    {"not_after", seen.not_after},
+                    {"verified", seen.problem.empty()},
+                    {"problem", seen.problem},
                 };
             },
             [](const tls_refused&) {},
             [&](const http_answer& seen) {
-                out["http"] = {
-                    {"status", seen.status}, {"location", seen.location}, {"server", seen.server}
-                };
+                out["http"] = {{"status", seen.status}, {"location", seen.location}, {"server", seen.server}};
             },
             [](const http_garbled&) {},
             [&](const not_measured& seen) {

@@ -37,9 +37,10 @@ public:
         const bool asks = declared != from_.values.end() && !declared->second.ask.empty();
         return fmt::format(
             "ask {} for it and set values.{}.{} in the site's configuration",
-            asks ? declared->second.ask : contact.empty() ? "the vendor" : contact,
-            from_.id,
-            name
+            asks              ? declared->second.ask
+            : contact.empty() ? "the vendor"
+                              : contact,
+            from_.id, name
         );
     }
 
@@ -78,6 +79,12 @@ void remove_repeats(outbound_row& row)
     unique(row.blocks);
 }
 
+void add_blank(plan_row& row, const char* what, const std::string& remedy)
+{
+    row.not_configured += row.not_configured.empty() ? "" : "; ";
+    row.not_configured += fmt::format("the document leaves the {} blank: {}", what, remedy);
+}
+
 void fill_outbound(plan_row& row, const outbound& what, const value_source& values)
 {
     outbound_row out{
@@ -102,7 +109,7 @@ void fill_outbound(plan_row& row, const outbound& what, const value_source& valu
             }
         }
         if (texts.empty()) {
-            row.not_configured = "the document leaves the address blank: " + values.missing(name, row.ask);
+            add_blank(row, "address", values.missing(name, row.ask));
         }
     }
     if (const auto* ports = std::get_if<port_set>(&what.ports)) {
@@ -114,7 +121,7 @@ void fill_outbound(plan_row& row, const outbound& what, const value_source& valu
         if (ports_given) {
             out.ports = *ports_given;
         } else {
-            row.not_configured = "the document leaves the ports blank: " + values.missing(name, row.ask);
+            add_blank(row, "ports", values.missing(name, row.ask));
         }
     }
     remove_repeats(out);

@@ -16,13 +16,43 @@ constexpr std::size_t most_runs_shown = 6;
 
 std::string text_at(const json& from, const char* key)
 {
+    if (!from.is_object()) {
+        return {};
+    }
     const auto found = from.find(key);
     return found != from.end() && found->is_string() ? printable(found->get<std::string>()) : std::string{};
+}
+
+std::string text_of(const json& value)
+{
+    return value.is_string() ? printable(value.get<std::string>()) : std::string{};
+}
+
+long long number_at(const json& from, const char* key)
+{
+    if (!from.is_object()) {
+        return 0;
+    }
+    const auto found = from.find(key);
+    return found != from.end() && found->is_number() ? found->get<long long>() : 0;
+}
+
+const json& object_at(const json& from, const char* key)
+{
+    static const json nothing = json::object();
+    if (!from.is_object()) {
+        return nothing;
+    }
+    const auto found = from.find(key);
+    return found != from.end() && found->is_object() ? *found : nothing;
 }
 
 const json& list_at(const json& from, const char* key)
 {
     static const json nothing = json::array();
+    if (!from.is_object()) {
+        return nothing;
+    }
     const auto found = from.find(key);
     return found != from.end() && found->is_array() ? *found : nothing;
 }
@@ -68,8 +98,9 @@ std::string run_text(const json& run, const std::string& transport)
 {
     auto target = fmt::format("{} {} to {}", transport, text_at(run, "ports"), text_at(run, "destination"));
     const auto& addresses = list_at(run, "addresses");
-    if (addresses.size() == 1 && addresses[0] != run.value("destination", json())) {
-        target += fmt::format(" ({})", printable(addresses[0].get<std::string>()));
+    if (addresses.size() == 1 && addresses[0].is_string() &&
+        text_of(addresses[0]) != text_at(run, "destination")) {
+        target += fmt::format(" ({})", text_of(addresses[0]));
     } else if (addresses.size() > 1) {
         target += fmt::format(" ({} addresses)", addresses.size());
     }
@@ -84,14 +115,16 @@ std::string where_text(const json& where)
 {
     std::string out;
     for (const char* key : {"at", "after", "before"}) {
-        const auto found = where.find(key);
-        if (found == where.end() || !found->is_object()) {
+        if (!where.contains(key)) {
             continue;
         }
-        const auto address = text_at(*found, "address");
-        out += fmt::format("{}{} {}", out.empty() ? "" : ", ", key, address.empty() ? "no address seen" : address);
-        if (const auto number = found->value("hop", json()); number.is_number()) {
-            out += fmt::format(" (hop {})", number.get<int>());
+        const auto& one = object_at(where, key);
+        const auto address = text_at(one, "address");
+        out += fmt::format(
+            "{}{} {}", out.empty() ? "" : ", ", key, address.empty() ? "no address seen" : address
+        );
+        if (const auto number = number_at(one, "hop"); number != 0) {
+            out += fmt::format(" (hop {})", number);
         }
     }
     return out;
@@ -125,23 +158,51 @@ std::string what_column(const json& row)
     return fmt::format("{} {}", text_at(row, "transport"), text_at(row, "ports"));
 }
 
-void add_row(std::string& out, const json& row, const page& format, std::size_t id_width)
+void add_findings(std::string& out, std::size_t left, const json& from, const page& format)
 {
-    const auto state = text_at(row, "state");
-    const auto word = word_of(state);
-    out += "  " + paint(fmt::format("{:<5}", word.text), word.with, format.use) + ' ';
-    const auto head = fmt::format("{:<{}}  {:<14}  ", text_at(row, "id"), id_width, what_column(row));
+    for (const auto& finding : list_at(from, "findings")) {
+        if (finding.is_string()) {
+            add_wrapped(out, left, "note: " + printable(finding.get<std::string>()), format);
+        }
+    }
+}
+
+// A head that leaves less than this for the rest gets lines of its own.
+constexpr std::size_t least_rest = 20;
+
+void add_head(std::string& out, const std::string& head, const std::string& rest, const page& format)
+{
+    const auto columns = std::max(format.columns, narrowest);
     const auto left = indent + columns_of(head);
-    const auto columns = std::max(format.columns, left + narrowest / 2) - left;
-    const bool passes = state == "pass";
-    const auto last = passes ? text_at(row, "sentence") : shorten(text_at(row, "destinations"), columns);
-    const auto lines = wrap(last, columns);
+    if (left + least_rest > columns) {
+        const auto lines = wrap(head.substr(0, head.find_last_not_of(' ') + 1), columns - indent);
+        out += lines.front() + '\n';
+        for (std::size_t i = 1; i < lines.size(); ++i) {
+            out += std::string(indent, ' ') + lines[i] + '\n';
+        }
+        add_wrapped(out, indent, rest, format);
+        return;
+    }
+    const auto lines = wrap(rest, columns - left);
     auto first = head + lines.front();
     first.erase(first.find_last_not_of(' ') + 1);
     out += first + '\n';
     for (std::size_t i = 1; i < lines.size(); ++i) {
         out += std::string(left, ' ') + lines[i] + '\n';
     }
+}
+
+void add_row(std::string& out, const json& row, const page& format, std::size_t id_width)
+{
+    const auto state = text_at(row, "state");
+    const auto word = word_of(state);
+    const bool passes = state == "pass";
+    out += "  " + paint(fmt::format("{:<5}", word.text), word.with, format.use) + ' ';
+    const auto head = fmt::format("{:<{}}  {:<14}  ", text_at(row, "id"), id_width, what_column(row));
+    const auto left = std::min(indent + columns_of(head), std::max(format.columns, narrowest) - least_rest);
+    const auto destinations =
+        shorten(text_at(row, "destinations"), std::max(format.columns, narrowest) - left);
+    add_head(out, head, passes ? text_at(row, "sentence") : destinations, format);
     const auto failing = std::ranges::count_if(list_at(row, "runs"), [](const json& run) {
         return text_at(run, "result") == "fail";
     });
@@ -150,32 +211,46 @@ void add_row(std::string& out, const json& row, const page& format, std::size_t 
     } else if (!passes) {
         add_wrapped(out, indent, text_at(row, "sentence"), format);
     }
-    for (const auto& finding : list_at(row, "findings")) {
-        if (finding.is_string()) {
-            add_wrapped(out, indent, "note: " + printable(finding.get<std::string>()), format);
-        }
-    }
+    add_findings(out, indent, row, format);
     if (const auto advice = text_at(row, "advice"); !advice.empty()) {
         add_wrapped(out, indent, "-> " + advice, format);
     }
+}
+
+void add_title(std::string& out, const std::string& title, const std::string& document, const page& format)
+{
+    const auto columns = std::max(format.columns, narrowest);
+    const bool first = columns_of(title) + columns_of(document) + 3 <= columns;
+    if (first) {
+        out += paint(title, ink::strong, format.use) + " (" + document + ")\n";
+        return;
+    }
+    for (const auto& line : wrap(title, columns)) {
+        out += paint(line, ink::strong, format.use) + '\n';
+    }
+    add_wrapped(out, 0, "(" + document + ")", format);
 }
 
 } // namespace
 
 std::string render_report(const json& report, const page& format)
 {
-    std::string out = fmt::format("Site {}, {}", text_at(report, "site"), text_at(report, "generated"));
+    auto heading = fmt::format("Site {}, {}", text_at(report, "site"), text_at(report, "generated"));
     if (const auto vantage = text_at(report, "vantage"); !vantage.empty()) {
-        out += ", from " + vantage;
+        heading += ", from " + vantage;
     }
-    out += "\n\n" + answer_line(text_at(report, "state"), format) + '\n';
+    std::string out;
+    add_wrapped(out, 0, heading, format);
+    out += '\n' + answer_line(text_at(report, "state"), format) + '\n';
     add_wrapped(out, 0, text_at(report, "sentence"), format);
+    add_findings(out, 0, report, format);
     for (const auto& one : list_at(report, "catalogues")) {
-        const auto document = one.value("document", json::object());
+        const auto& document = object_at(one, "document");
         const auto revised = text_at(document, "revised");
-        out += '\n' + paint(text_at(one, "title"), ink::strong, format.use);
-        out += fmt::format(
-            " ({}{}{})\n", text_at(document, "title"), revised.empty() ? "" : ", ", revised
+        out += '\n';
+        add_title(
+            out, text_at(one, "title"),
+            fmt::format("{}{}{}", text_at(document, "title"), revised.empty() ? "" : ", ", revised), format
         );
         std::size_t id_width = 0;
         for (const auto& row : list_at(one, "requirements")) {
@@ -190,11 +265,9 @@ std::string render_report(const json& report, const page& format)
 
 std::string render_summary(const json& health, const page& format)
 {
-    std::string out = answer_line(text_at(health, "state"), format) + "  " + text_at(health, "site");
-    if (const auto since = text_at(health, "since"); !since.empty()) {
-        out += ", since " + since;
-    }
-    out += '\n';
+    std::string out = answer_line(text_at(health, "state"), format) + '\n';
+    const auto since = text_at(health, "since");
+    add_wrapped(out, 0, text_at(health, "site") + (since.empty() ? "" : ", since " + since), format);
     add_wrapped(out, 0, text_at(health, "summary"), format);
     if (const auto checked = text_at(health, "checked"); !checked.empty()) {
         out += fmt::format("Last measured {}", checked);
@@ -202,7 +275,8 @@ std::string render_summary(const json& health, const page& format)
         if (age != health.end() && age->is_number()) {
             out += fmt::format(", {} s ago", age->get<long long>());
         }
-        out += health.value("stale", false) ? " (stale)\n" : "\n";
+        const auto stale = health.find("stale");
+        out += stale != health.end() && *stale == true ? " (stale)\n" : "\n";
     } else {
         out += "Nothing measured yet\n";
     }
@@ -214,41 +288,34 @@ std::string render_endpoints(const json& endpoints, const page& format)
     std::string out;
     for (const auto& one : endpoints) {
         const auto name = text_at(one, "name");
-        out += fmt::format(
-            "{} {}:{}{} in {}/{}\n",
-            text_at(one, "transport"),
-            text_at(one, "address"),
-            one.value("port", 0),
-            name.empty() ? "" : " (" + name + ")",
-            text_at(one, "catalogue"),
-            text_at(one, "requirement")
+        add_wrapped(
+            out, 0,
+            fmt::format(
+                "{} {} port {}{} in {}/{}", text_at(one, "transport"), text_at(one, "address"),
+                number_at(one, "port"), name.empty() ? "" : " (" + name + ")", text_at(one, "catalogue"),
+                text_at(one, "requirement")
+            ),
+            format
         );
         add_wrapped(out, 2, fmt::format("{}: {}", text_at(one, "verdict"), text_at(one, "sentence")), format);
         add_wrapped(
-            out,
-            2,
+            out, 2,
             fmt::format(
-                "stage {}, blame {}, since {}",
-                text_at(one, "stage"),
-                text_at(one, "blame"),
+                "stage {}, blame {}, since {}", text_at(one, "stage"), text_at(one, "blame"),
                 text_at(one, "since")
             ),
             format
         );
-        if (const auto where = one.value("where", json()); where.is_object()) {
+        if (const auto& where = object_at(one, "where"); !where.empty()) {
             add_wrapped(out, 2, "where " + where_text(where), format);
         }
         for (const auto& seen : list_at(one, "evidence")) {
             add_wrapped(
-                out,
-                4,
+                out, 4,
                 fmt::format(
-                    "{}  {} #{}: {} ({:.1f} ms)",
-                    text_at(seen, "at"),
-                    text_at(seen, "probe"),
-                    seen.value("attempt", 0),
-                    text_at(seen, "text"),
-                    static_cast<double>(seen.value("took_us", 0LL)) / 1000.0
+                    "{}  {} #{}: {} ({:.1f} ms)", text_at(seen, "at"), text_at(seen, "probe"),
+                    number_at(seen, "attempt"), text_at(seen, "text"),
+                    static_cast<double>(number_at(seen, "took_us")) / 1000.0
                 ),
                 format
             );

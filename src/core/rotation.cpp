@@ -22,9 +22,8 @@ bool is_end_of_run(const std::vector<endpoint_state>& endpoints, std::size_t i)
 
 } // namespace
 
-std::vector<std::size_t> select_round(
-    expectation expect, const std::vector<endpoint_state>& endpoints, rotation& turn
-)
+std::vector<std::size_t>
+select_round(expectation expect, const std::vector<endpoint_state>& endpoints, rotation& turn)
 {
     std::vector<std::size_t> all(endpoints.size());
     std::iota(all.begin(), all.end(), std::size_t{0});
@@ -38,7 +37,7 @@ std::vector<std::size_t> select_round(
         const auto& one = endpoints[i];
         if (one.seen.empty() && !one.without_probing) {
             chosen.insert(i);
-        } else if (weigh(expect, one.judged) != endpoint_answer::pass) {
+        } else if (one.needed && weigh(expect, one.judged) != endpoint_answer::pass) {
             if (troubled < most_troubled) {
                 chosen.insert(i);
                 ++troubled;

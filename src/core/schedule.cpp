@@ -49,7 +49,8 @@ void schedule::finished(std::size_t row, round_result how, time_point now)
     one->back_off = how == round_result::still_the_same ? std::min(one->back_off + 1, most_doublings) : 0;
     std::uniform_real_distribution<double> factor{0.9, 1.1};
     const auto pause = duration{interval_} * (1U << one->back_off);
-    one->when = now + std::chrono::duration_cast<duration>(pause * factor(random_));
+    one->when = one->hurried ? now : now + std::chrono::duration_cast<duration>(pause * factor(random_));
+    one->hurried = false;
 }
 
 void schedule::hurry(std::size_t row, time_point now)
@@ -57,6 +58,7 @@ void schedule::hurry(std::size_t row, time_point now)
     if (auto* one = find(row)) {
         one->when = now;
         one->back_off = 0;
+        one->hurried = one->running;
     }
 }
 

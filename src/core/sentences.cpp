@@ -28,7 +28,7 @@ const run* first_failing(const row_state& row)
 const run* first_undecided(const row_state& row)
 {
     const auto found = std::ranges::find_if(row.runs, [](const run& one) {
-        return !one.fails && !one.passes && one.judged.kind == verdict_kind::unproven;
+        return one.needed && !one.fails && !one.passes;
     });
     return found == row.runs.end() ? nullptr : &*found;
 }
@@ -51,7 +51,7 @@ std::string pass_sentence(const outbound_row& what, const row_state& row)
 {
     switch (what.expect) {
     case expectation::service:
-        return row.counts.total == 1 ? row.runs.front().judged.sentence
+        return row.counts.total == 1 ? std::ranges::find_if(row.runs, &run::needed)->judged.sentence
                                      : fmt::format("all {} endpoints answer", row.counts.total);
     case expectation::path:
         return fmt::format("all {} endpoints are let through: {}", row.counts.total, kinds_text(row));
@@ -78,11 +78,10 @@ std::string undecided_sentence(const outbound_row& what, const row_state& row)
     }
     if (!what.blocks.empty()) {
         const auto names = what.names.empty()
-                               ? std::string{"it names no host to try"}
-                               : fmt::format("the {} endpoints of its names are let through", row.counts.total);
+                             ? std::string{"it names no host to try"}
+                             : fmt::format("the {} endpoints of its names are let through", row.counts.total);
         return fmt::format(
-            "{}; the other addresses of {} are not sampled by this version",
-            names,
+            "{}; the other addresses of {} are not sampled by this version", names,
             to_text(what.blocks.front())
         );
     }
@@ -108,8 +107,7 @@ std::string sentence_of(const idle_timer& timer)
 {
     return fmt::format(
         "whether an idle {} mapping is held for {} is not measured by this version",
-        to_string(timer.transport),
-        to_text(duration{timer.hold})
+        to_string(timer.transport), to_text(duration{timer.hold})
     );
 }
 
@@ -121,8 +119,7 @@ std::string sentence_of(const inbound& what)
     }
     return fmt::format(
         "whether {} can connect to {}, and nobody else, cannot be seen from inside the site",
-        fmt::join(sources, " and "),
-        what.service.empty() ? "it" : what.service
+        fmt::join(sources, " and "), what.service.empty() ? "it" : what.service
     );
 }
 
@@ -130,21 +127,26 @@ std::string blocked_advice(const outbound_row& what, const plan_row& row, const 
 {
     const auto target = target_text(what, one);
     if (one.judged.blame == blame::host) {
-        return fmt::format("allow outbound {} in this machine's own packet filter (nft list ruleset)", target);
-    }
-    if (one.judged.blame == blame::service) {
-        return fmt::format("ask {}: the destination itself rejects {}", row.ask, target);
+        return fmt::format(
+            "allow outbound {} in this machine's own packet filter (nft list ruleset)", target
+        );
     }
     if (one.judged.where && one.judged.where->at && one.judged.where->at->address) {
+        const auto box = to_text(*one.judged.where->at->address);
+        // A router without a route says the same as a firewall that rejects so.
+        const bool may_be_routing = one.judged.sentence.find("unreachable)") != std::string::npos &&
+                                    one.judged.sentence.find("port unreachable)") == std::string::npos;
         return fmt::format(
-            "allow outbound {} on the box at {}", target, to_text(*one.judged.where->at->address)
+            "allow outbound {} on the box at {}{}",
+            target,
+            box,
+            may_be_routing ? ", or give it a route there" : ""
         );
     }
     if (one.judged.stage == stage::connect) {
         return fmt::format(
             "allow outbound {} in the site's firewall; if it is allowed already, ask {} whether it is up",
-            target,
-            row.ask
+            target, row.ask
         );
     }
     return fmt::format(
@@ -157,26 +159,27 @@ std::string failing_advice(const outbound_row& what, const plan_row& row, const 
     switch (one.judged.kind) {
     case verdict_kind::blocked: return blocked_advice(what, row, one);
     case verdict_kind::closed:
+        if (one.judged.blame == blame::service) {
+            return fmt::format("ask {}: the destination itself refuses {}", row.ask, target_text(what, one));
+        }
         return fmt::format(
-            "ask {} whether anything listens on {}; a firewall that refuses by RST looks the same",
-            row.ask,
+            "ask {} whether anything listens on {}; a firewall that refuses by RST looks the same", row.ask,
             target_text(what, one)
         );
     case verdict_kind::intercepted:
         return one.judged.stage == stage::resolve
-                   ? fmt::format("have the site's DNS answer {} with its public addresses", one.destination)
-                   : fmt::format("exempt {} from TLS inspection, proxies and portals", one.destination);
+                 ? fmt::format("have the site's DNS answer {} with its public addresses", one.destination)
+                 : fmt::format("exempt {} from TLS inspection, proxies and portals", one.destination);
     case verdict_kind::unresolved:
         return fmt::format(
-            "make {} resolve on every DNS server of this machine (getent ahosts {})",
-            one.destination,
+            "make {} resolve on every DNS server of this machine (getent ahosts {})", one.destination,
             one.destination
         );
     case verdict_kind::open:
     case verdict_kind::permitted: // expected to be shut, or to answer
         return what.expect == expectation::blocked
-                   ? fmt::format("shut outbound {} in the site's firewall", target_text(what, one))
-                   : fmt::format("ask {} whether {} is up", row.ask, target_text(what, one));
+                 ? fmt::format("shut outbound {} in the site's firewall", target_text(what, one))
+                 : fmt::format("ask {} whether {} is up", row.ask, target_text(what, one));
     case verdict_kind::unproven: return {};
     }
     return {};
@@ -204,14 +207,16 @@ std::string whole_host_trouble(const plan& what, const site_state& site)
     return common ? *common : std::string{};
 }
 
+// UDP services are silent by nature: only TCP can show that nothing answers.
 bool nothing_answers(const site_state& site)
 {
     bool any = false;
     for (const auto& row : site.rows) {
         for (const auto& one : row.endpoints) {
-            any = any || !one.seen.empty();
-            const bool silent = one.seen.empty() ||
-                                std::holds_alternative<no_reply>(one.seen.back().what);
+            any = any || (!one.seen.empty() && one.transport == transport::tcp);
+            const bool silent = std::ranges::all_of(one.seen, [](const observation& seen) {
+                return std::holds_alternative<no_reply>(seen.what);
+            });
             if (!silent) {
                 return false;
             }
@@ -283,13 +288,12 @@ std::string site_sentence(const plan& what, const site_state& site)
     case site_answer::ready: return fmt::format("All {} requirements pass.", rows);
     case site_answer::not_ready:
         return fmt::format(
-            "{} of {} requirements fail: {}.",
-            count_rows(site, row_answer::fail),
-            rows,
+            "{} of {} requirements fail: {}.", count_rows(site, row_answer::fail), rows,
             list_rows(what, site, row_answer::fail)
         );
     case site_answer::unproven: {
-        std::string text = fmt::format("No requirement fails; {} of {} pass", count_rows(site, row_answer::pass), rows);
+        std::string text =
+            fmt::format("No requirement fails; {} of {} pass", count_rows(site, row_answer::pass), rows);
         if (const auto open = list_rows(what, site, row_answer::unproven); !open.empty()) {
             text += "; unproven: " + open;
         }

@@ -92,7 +92,7 @@ json counts_json(const row_counts& counts)
 const char* kind_of(const plan_row& row)
 {
     return std::holds_alternative<outbound_row>(row.what) ? "outbound"
-           : std::holds_alternative<idle_timer>(row.what) ? "idle"
+         : std::holds_alternative<idle_timer>(row.what)   ? "idle"
                                                           : "inbound";
 }
 
@@ -203,9 +203,8 @@ std::optional<wall_time> latest_check(const site_state& site)
 
 } // namespace
 
-nlohmann::json site_report(
-    const plan& what, const site_state& site, const report_selection& select, wall_time now
-)
+nlohmann::json
+site_report(const plan& what, const site_state& site, const report_selection& select, wall_time now)
 {
     json catalogues = json::array();
     json idle = json::array();
@@ -237,6 +236,7 @@ nlohmann::json site_report(
         {"generated", to_text(now)},
         {"state", to_string(site.state)},
         {"sentence", site.sentence},
+        {"findings", site.findings},
         {"since", since_json(site.since)},
         {"vantage", vantage_json(what)},
         {"path", {{"edge", nullptr}, {"hops", json::array()}}},
@@ -250,7 +250,8 @@ nlohmann::json endpoint_report(const plan& what, const site_state& site, const e
     json found = json::array();
     for (std::size_t i = 0; i < what.rows.size(); ++i) {
         for (const auto& one : site.rows[i].endpoints) {
-            if (one.address == wanted.address && one.port == wanted.port && one.transport == wanted.transport) {
+            if (one.address == wanted.address && one.port == wanted.port &&
+                one.transport == wanted.transport) {
                 auto entry = endpoint_json(one);
                 entry["catalogue"] = what.rows[i].catalogue;
                 entry["requirement"] = what.rows[i].id;
@@ -262,9 +263,8 @@ nlohmann::json endpoint_report(const plan& what, const site_state& site, const e
     return found;
 }
 
-nlohmann::json health_report(
-    const plan& what, const site_state& site, wall_time now, std::chrono::seconds stale_after
-)
+nlohmann::json
+health_report(const plan& what, const site_state& site, wall_time now, std::chrono::seconds stale_after)
 {
     json counts = {{"pass", 0}, {"fail", 0}, {"unproven", 0}, {"not_configured", 0}};
     row_counts endpoints;

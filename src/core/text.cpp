@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/core/text.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace reachd {
@@ -18,10 +19,10 @@ code_point decode(std::string_view text)
     if (first < 0x80) {
         return {first, 1};
     }
-    const std::size_t length = first >= 0xf0 && first < 0xf5   ? 4
-                               : first >= 0xe0 && first < 0xf0 ? 3
-                               : first >= 0xc2 && first < 0xe0 ? 2
-                                                               : 0;
+    const std::size_t length = first >= 0xf0 && first < 0xf5 ? 4
+                             : first >= 0xe0 && first < 0xf0 ? 3
+                             : first >= 0xc2 && first < 0xe0 ? 2
+                                                             : 0;
     if (length == 0 || text.size() < length) {
         return {};
     }
@@ -79,6 +80,7 @@ std::size_t columns_of(std::string_view text)
 
 std::vector<std::string> wrap(std::string_view text, std::size_t columns)
 {
+    columns = std::max<std::size_t>(columns, 1);
     std::vector<std::string> lines;
     std::string line;
     while (!text.empty()) {
@@ -118,8 +120,11 @@ std::vector<std::string> wrap(std::string_view text, std::size_t columns)
 
 std::string shorten(std::string_view text, std::size_t columns)
 {
-    if (columns_of(text) <= columns || columns < 4) {
+    if (columns_of(text) <= columns) {
         return std::string{text};
+    }
+    if (columns < 4) {
+        return std::string(columns, '.');
     }
     return wrap(text, columns - 3).front() + "...";
 }

@@ -12,14 +12,9 @@ std::string to_text(wall_time when)
     const std::chrono::year_month_day date{day};
     const std::chrono::hh_mm_ss time{when - day};
     return fmt::format(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-        static_cast<int>(date.year()),
-        static_cast<unsigned>(date.month()),
-        static_cast<unsigned>(date.day()),
-        time.hours().count(),
-        time.minutes().count(),
-        time.seconds().count(),
-        time.subseconds().count()
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()),
+        static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), time.hours().count(),
+        time.minutes().count(), time.seconds().count(), time.subseconds().count()
     );
 }
 
@@ -32,9 +27,10 @@ std::string to_text(duration span)
     if (span < 1ms) {
         return fmt::format("{} us", count_of(span, microseconds{}));
     }
-    if (span < 1s) {
+    if (span < 999'500us) {
         return fmt::format("{} ms", count_of(span, milliseconds{}));
     }
+    span = std::chrono::round<std::chrono::duration<std::int64_t, std::deci>>(span);
     if (span % 1s != 0s && span < 10s) {
         return fmt::format("{:.1f} s", std::chrono::duration<double>(span).count());
     }

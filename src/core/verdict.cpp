@@ -18,6 +18,12 @@ bool is_address_unreachable(const icmp_error& seen)
     return seen.family == family::v4 ? seen.type == 3 && seen.code == 1 : seen.type == 1 && seen.code == 3;
 }
 
+// Type "destination unreachable" of its protocol.
+bool is_unreachable(const icmp_error& seen)
+{
+    return seen.type == (seen.family == family::v4 ? 3 : 1);
+}
+
 bool is_time_exceeded(const icmp_error& seen)
 {
     return seen.type == (seen.family == family::v4 ? 11 : 3);
@@ -27,9 +33,8 @@ bool is_time_exceeded(const icmp_error& seen)
 blame blame_of_sender(const ip_address& sender, const local_network& local)
 {
     const bool gateway = std::ranges::find(local.gateways, sender) != local.gateways.end();
-    const bool neighbour = std::ranges::any_of(local.on_link, [&](const ip_block& block) {
-        return block.contains(sender);
-    });
+    const bool neighbour =
+        std::ranges::any_of(local.on_link, [&](const ip_block& block) { return block.contains(sender); });
     return gateway || neighbour ? blame::site : blame::unknown;
 }
 
@@ -60,12 +65,18 @@ verdict judge_own_error(const icmp_error& seen)
 verdict judge_icmp(const endpoint& target, const icmp_error& seen, const local_network& local)
 {
     const bool from_target = seen.sender == target.address;
-    if (from_target && is_port_unreachable(seen)) {
+    if (from_target && is_unreachable(seen)) {
+        // Whatever its reason, the packet came there: the way is free.
         return {
             .kind = verdict_kind::closed,
             .stage = stage::connect,
             .blame = blame::service,
-            .sentence = "the destination says that nothing listens there (ICMP port unreachable)",
+            .sentence = is_port_unreachable(seen)
+                          ? "the destination says that nothing listens there (ICMP port unreachable)"
+                          : fmt::format(
+                                "the destination itself refuses (ICMP {}/{}, {})", seen.type, seen.code,
+                                icmp_name(seen.family, seen.type, seen.code)
+                            ),
         };
     }
     if (seen.sender_is_us && !from_target) {
@@ -74,15 +85,12 @@ verdict judge_icmp(const endpoint& target, const icmp_error& seen, const local_n
     return {
         .kind = verdict_kind::blocked,
         .stage = stage::connect,
-        .blame = from_target ? blame::service : blame_of_sender(seen.sender, local),
+        .blame = blame_of_sender(seen.sender, local),
         .where = location{.at = hop{.number = {}, .address = seen.sender}, .after = {}, .before = {}},
         .sentence = fmt::format(
             "{} {} ({} {}/{}, {})",
             is_time_exceeded(seen) ? "goes round in a routing loop, says" : "rejected by",
-            to_text(seen.sender),
-            seen.family == family::v4 ? "ICMP" : "ICMPv6",
-            seen.type,
-            seen.code,
+            to_text(seen.sender), seen.family == family::v4 ? "ICMP" : "ICMPv6", seen.type, seen.code,
             icmp_name(seen.family, seen.type, seen.code)
         ),
     };
@@ -158,19 +166,17 @@ verdict judge_tls(const tls_answer& tls)
         out.kind = verdict_kind::unproven;
         out.sentence = fmt::format(
             "its certificate is out of date ({}, valid to {}): the service's fault or this machine's clock",
-            tls.problem,
-            tls.not_after
+            tls.problem, tls.not_after
         );
         return out;
     }
     out.kind = verdict_kind::intercepted;
     out.sentence = tls.wrong_name
-                       ? fmt::format("something else answers: its certificate is for {}", tls.subject)
-                       : fmt::format(
-                             "something else answers: certificate issued by {}, not trusted ({})",
-                             tls.issuer,
-                             tls.problem
-                         );
+                     ? fmt::format("something else answers: its certificate is for {}", tls.subject)
+                     : fmt::format(
+                           "something else answers: certificate issued by {}, not trusted ({})", tls.issuer,
+                           tls.problem
+                       );
     return out;
 }
 
@@ -187,6 +193,7 @@ verdict judge_lost_answer(stage where, const std::string& what)
 
 // A box that answers in somebody's name says so by status 511 (RFC 6585 section 6).
 constexpr unsigned network_authentication_required = 511;
+constexpr unsigned proxy_authentication_required = 407; // only a proxy says so (RFC 9110 section 15.5.8)
 
 verdict judge_http(const http_answer& answer)
 {
@@ -199,6 +206,9 @@ verdict judge_http(const http_answer& answer)
     if (answer.status == network_authentication_required) {
         out.kind = verdict_kind::intercepted;
         out.sentence = "a captive portal answers (HTTP status 511)";
+    } else if (answer.status == proxy_authentication_required) {
+        out.kind = verdict_kind::intercepted;
+        out.sentence = "a proxy answers (HTTP status 407)";
     }
     return out;
 }
@@ -208,10 +218,7 @@ struct judge_outcome {
     const observation& last;
     const local_network& local;
 
-    stage answer_stage() const
-    {
-        return last.kind == probe_kind::tls ? stage::handshake : stage::reply;
-    }
+    stage answer_stage() const { return last.kind == probe_kind::tls ? stage::handshake : stage::reply; }
     verdict operator()(const connected&) const
     {
         return {
@@ -234,8 +241,8 @@ struct judge_outcome {
     verdict operator()(const no_reply& seen) const
     {
         return last.kind == probe_kind::tls || last.kind == probe_kind::http_head
-                   ? judge_lost_answer(answer_stage(), describe(outcome{seen}))
-                   : judge_silence(target, last, seen);
+                 ? judge_lost_answer(answer_stage(), describe(outcome{seen}))
+                 : judge_silence(target, last, seen);
     }
     verdict operator()(const replied& seen) const
     {

@@ -50,13 +50,15 @@ std::unexpected<call_error> not_connected(const std::string& path, int error_num
         );
     case EAGAIN:
         return link_error(
-            link_fault::not_accepting, fmt::format("reachd does not accept connections on {}: it may hang", path)
+            link_fault::not_accepting,
+            fmt::format("reachd does not accept connections on {}: it may hang", path)
         );
     case ENOTSOCK:
-    case EPROTOTYPE:
-        return link_error(link_fault::bad_path, fmt::format("{} is no socket of reachd", path));
+    case EPROTOTYPE: return link_error(link_fault::bad_path, fmt::format("{} is no socket of reachd", path));
     default:
-        return link_error(link_fault::other, fmt::format("cannot connect to {}: {}", path, std::strerror(error_number)));
+        return link_error(
+            link_fault::other, fmt::format("cannot connect to {}: {}", path, std::strerror(error_number))
+        );
     }
 }
 
@@ -133,8 +135,10 @@ std::expected<control_client, call_error> connect_control(const std::string& pat
     to.sun_family = AF_UNIX;
     if (path.empty() || path.size() > max_socket_path_bytes) {
         return link_error(
-            link_fault::bad_path,
-            fmt::format("'{}' has {} bytes, and a Unix socket's path 1 to {}", path, path.size(), max_socket_path_bytes)
+            link_fault::bad_path, fmt::format(
+                                      "'{}' has {} bytes, and a Unix socket's path 1 to {}", path,
+                                      path.size(), max_socket_path_bytes
+                                  )
         );
     }
     std::memcpy(to.sun_path, path.data(), path.size());
@@ -166,7 +170,9 @@ std::expected<void, call_error> control_client::send_line(std::string_view line,
         } else if (errno == EPIPE) {
             return {}; // what the daemon said before it hung up is still to be read
         } else if (errno != EINTR) {
-            return link_error(link_fault::other, fmt::format("cannot write to reachd: {}", std::strerror(errno)));
+            return link_error(
+                link_fault::other, fmt::format("cannot write to reachd: {}", std::strerror(errno))
+            );
         }
     }
     return {};
@@ -189,7 +195,9 @@ std::expected<void, call_error> control_client::receive_bytes(time_point deadlin
                 return timed_out();
             }
         } else if (errno != EINTR) {
-            return link_error(link_fault::other, fmt::format("cannot read from reachd: {}", std::strerror(errno)));
+            return link_error(
+                link_fault::other, fmt::format("cannot read from reachd: {}", std::strerror(errno))
+            );
         }
     }
 }
@@ -203,7 +211,9 @@ std::expected<json, call_error> control_client::receive(time_point deadline)
             }
             auto document = parse_json(*line, "answer", comments::refused);
             if (!document || !document->value.is_object()) {
-                return link_error(link_fault::malformed, "what answers on the socket does not speak as reachd does");
+                return link_error(
+                    link_fault::malformed, "what answers on the socket does not speak as reachd does"
+                );
             }
             last_line_bytes_ = line->size();
             return std::move(document->value);
@@ -229,9 +239,8 @@ std::expected<void, call_error> control_client::keep(control_notification heard,
     return {};
 }
 
-std::expected<json, call_error> control_client::call(
-    std::string_view method, json params, time_point deadline, const listener& heard
-)
+std::expected<json, call_error>
+control_client::call(std::string_view method, json params, time_point deadline, const listener& heard)
 {
     const json id = ++last_id_;
     if (auto sent = send_line(encode_request(id, method, std::move(params)), deadline); !sent) {

@@ -78,13 +78,13 @@ result<void> make_directory(const std::string& path)
     if (::mkdir(path.c_str(), directory_mode) != 0 && errno != EEXIST) {
         return system_failure(fmt::format("cannot make the runtime directory {}", path), errno);
     }
-    struct stat seen {};
+    struct stat seen{};
     if (::stat(path.c_str(), &seen) != 0) {
         return system_failure(path, errno);
     }
     return S_ISDIR(seen.st_mode)
-               ? result<void>{}
-               : failure(errc::invalid, fmt::format("{} is {}, no directory", path, kind_of(seen.st_mode)));
+             ? result<void>{}
+             : failure(errc::invalid, fmt::format("{} is {}, no directory", path, kind_of(seen.st_mode)));
 }
 
 std::string holder_of(int lock)
@@ -103,7 +103,7 @@ result<unique_fd> take_lock(const std::string& directory)
     if (!lock) {
         return system_failure(fmt::format("cannot open {}", path), errno);
     }
-    struct stat seen {};
+    struct stat seen{};
     if (::fstat(lock.get(), &seen) != 0 || !S_ISREG(seen.st_mode) || seen.st_nlink != 1) {
         return failure(errc::invalid, fmt::format("{} is no plain file: it was left alone", path));
     }
@@ -147,21 +147,24 @@ result<void> check_stale(const std::string& path, const struct stat& seen)
 
 result<void> clear_path(const std::string& path)
 {
-    struct stat seen {};
+    struct stat seen{};
     if (::lstat(path.c_str(), &seen) != 0) {
         return errno == ENOENT ? result<void>{} : system_failure(path, errno);
     }
     if (!S_ISSOCK(seen.st_mode)) {
         return failure(
             errc::invalid,
-            fmt::format("{} is {} where a socket should be made: it was left alone", path, kind_of(seen.st_mode))
+            fmt::format(
+                "{} is {} where a socket should be made: it was left alone", path, kind_of(seen.st_mode)
+            )
         );
     }
     if (auto stale = check_stale(path, seen); !stale) {
         return stale;
     }
-    return ::unlink(path.c_str()) == 0 ? result<void>{}
-                                       : system_failure(fmt::format("cannot remove the stale {}", path), errno);
+    return ::unlink(path.c_str()) == 0
+             ? result<void>{}
+             : system_failure(fmt::format("cannot remove the stale {}", path), errno);
 }
 
 result<void> give_to_group(const std::string& path, const std::string& name)
@@ -174,8 +177,8 @@ result<void> give_to_group(const std::string& path, const std::string& name)
         return failure(errc::not_found, fmt::format("there is no group '{}' to give {} to", name, path));
     }
     return ::lchown(path.c_str(), static_cast<uid_t>(-1), group->gr_gid) == 0
-               ? result<void>{}
-               : system_failure(fmt::format("cannot give {} to the group '{}'", path, name), errno);
+             ? result<void>{}
+             : system_failure(fmt::format("cannot give {} to the group '{}'", path, name), errno);
 }
 
 struct bound {
@@ -256,7 +259,7 @@ unique_fd::~unique_fd()
 
 bound_file::bound_file(std::string path) : path_{std::move(path)}
 {
-    struct stat seen {};
+    struct stat seen{};
     if (::lstat(path_.c_str(), &seen) == 0) {
         id_ = {seen.st_dev, seen.st_ino};
     }
@@ -264,7 +267,7 @@ bound_file::bound_file(std::string path) : path_{std::move(path)}
 
 bound_file::~bound_file()
 {
-    struct stat seen {};
+    struct stat seen{};
     if (!path_.empty() && ::lstat(path_.c_str(), &seen) == 0 && std::pair{seen.st_dev, seen.st_ino} == id_) {
         ::unlink(path_.c_str());
     }
@@ -304,10 +307,11 @@ result<control_listeners> adopt_listeners(const std::vector<inherited_socket>& i
         auto* place = one.name == "control" ? &out.control : one.name == "status" ? &out.status : nullptr;
         if (place == nullptr || *place) {
             return failure(
-                errc::invalid, fmt::format(
-                                   "the inherited socket '{}' is {}: FileDescriptorName= must be control or status",
-                                   one.name, place == nullptr ? "unknown" : "there twice"
-                               )
+                errc::invalid,
+                fmt::format(
+                    "the inherited socket '{}' is {}: FileDescriptorName= must be control or status",
+                    one.name, place == nullptr ? "unknown" : "there twice"
+                )
             );
         }
         auto adopted = adopt_one(one);

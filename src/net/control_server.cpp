@@ -52,7 +52,9 @@ bool control_caller::gone() const
     return !session || session->gone();
 }
 
-control_server::control_server(asio::any_io_executor executor, control_limits limits, control_callbacks callbacks)
+control_server::control_server(
+    asio::any_io_executor executor, control_limits limits, control_callbacks callbacks
+)
     : executor_{std::move(executor)},
       context_{std::make_unique<control_context>()},
       tasks_{executor_, callbacks.failed}
@@ -105,9 +107,12 @@ void control_server::admit(door& at, protocol::socket socket)
     if (at.sessions.size() >= context_->limits.connections) {
         auto message = fmt::format("there are {} connections already", at.sessions.size());
         ++context_->counters.rejected[reasons::too_many_connections.word];
-        const auto line = encode_error(nullptr, make_error(reasons::too_many_connections, std::move(message)));
+        const auto line =
+            encode_error(nullptr, make_error(reasons::too_many_connections, std::move(message)));
         // A new connection's buffer has room for a line; if not, closing says enough.
-        static_cast<void>(::send(socket.native_handle(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
+        static_cast<void>(
+            ::send(socket.native_handle(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL)
+        );
         return;
     }
     const auto who = identity_of(socket.native_handle());

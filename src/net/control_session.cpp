@@ -27,7 +27,8 @@ rpc_answer failed_inside()
 } // namespace
 
 control_session::control_session(
-    socket_type socket, access_level access, peer_identity peer, control_context& context, std::size_t& subscribers
+    socket_type socket, access_level access, peer_identity peer, control_context& context,
+    std::size_t& subscribers
 )
     : socket_{std::move(socket)},
       access_{access},
@@ -40,7 +41,8 @@ control_session::control_session(
       queue_{context.limits.unsent_bytes},
       requests_{
           socket_.get_executor(),
-          [this](const std::string& name, const std::exception_ptr& what) { tell_failure(name, what); }},
+          [this](const std::string& name, const std::exception_ptr& what) { tell_failure(name, what); }
+      },
       writer_{socket_.get_executor(), [this](const std::string& name, const std::exception_ptr& what) {
                   tell_failure(name, what);
                   abort();
@@ -247,7 +249,8 @@ rpc_answer control_session::subscribe()
 {
     if (subscribed_) {
         return std::unexpected{
-            make_error(reasons::already_subscribed, "this connection has its subscription already")};
+            make_error(reasons::already_subscribed, "this connection has its subscription already")
+        };
     }
     if (*subscribers_ >= context_->limits.subscriptions) {
         auto message = fmt::format("there are {} subscribers already", *subscribers_);
@@ -280,7 +283,10 @@ void control_session::deliver(json id, answer_wanted wanted, rpc_answer answer)
         ++context_->counters.rejected[answer.error().reason];
     }
     if (wanted == answer_wanted::yes) {
-        push(answer ? encode_result(std::move(id), std::move(*answer)) : encode_error(std::move(id), answer.error()));
+        push(
+            answer ? encode_result(std::move(id), std::move(*answer))
+                   : encode_error(std::move(id), answer.error())
+        );
     }
 }
 

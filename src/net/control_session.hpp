@@ -30,8 +30,10 @@ public:
     using shared_line = send_queue::shared_line;
 
     // `subscribers` counts those of the same listening socket.
-    control_session(socket_type socket, access_level access, peer_identity peer, control_context& context,
-                    std::size_t& subscribers);
+    control_session(
+        socket_type socket, access_level access, peer_identity peer, control_context& context,
+        std::size_t& subscribers
+    );
 
     boost::asio::awaitable<void> run();
     // Reads no more; what is under way is cancelled, what is to be said is still sent.

@@ -22,10 +22,10 @@ namespace {
 
 constexpr std::uint32_t header_limit = 8192;
 
-outcome outcome_of_end(ended how, const boost::system::error_code& code, duration took)
+outcome outcome_of_end(ended how, const boost::system::error_code& code, duration waited)
 {
     if (how == ended::expired) {
-        return no_reply{took};
+        return no_reply{waited};
     }
     if (how == ended::cancelled) {
         return not_measured{.cause = local_cause::cancelled, .detail = "cancelled"};
@@ -33,7 +33,8 @@ outcome outcome_of_end(ended how, const boost::system::error_code& code, duratio
     if (code == asio::error::connection_reset || code == asio::error::broken_pipe) {
         return cut_off{.by_reset = true};
     }
-    if (code == asio::error::eof || code == http::error::end_of_stream || code == http::error::partial_message) {
+    if (code == asio::error::eof || code == http::error::end_of_stream ||
+        code == http::error::partial_message) {
         return cut_off{};
     }
     return http_garbled{code.message()};
@@ -48,24 +49,22 @@ asio::awaitable<observation> http_head(asio::ip::tcp::socket& socket, std::strin
     const auto request = fmt::format(
         "HEAD / HTTP/1.1\r\nHost: {}\r\nUser-Agent: reachd\r\nAccept: */*\r\nConnection: close\r\n\r\n", host
     );
-    auto [sent, send_code, sent_bytes] = co_await with_deadline(
-        deadline, asio::async_write(socket, asio::buffer(request), asio::deferred)
-    );
+    auto [sent, send_code, sent_bytes] =
+        co_await with_deadline(deadline, asio::async_write(socket, asio::buffer(request), asio::deferred));
     if (sent != ended::completed || send_code) {
         out.took = steady::now() - begun;
-        out.what = outcome_of_end(sent, send_code, out.took);
+        out.what = outcome_of_end(sent, send_code, deadline - begun);
         co_return out;
     }
     boost::beast::flat_buffer buffer{header_limit};
     http::response_parser<http::empty_body> parser;
     parser.header_limit(header_limit);
     parser.skip(true); // the answer to HEAD has no body, whatever its Content-Length says
-    auto [how, code, bytes] = co_await with_deadline(
-        deadline, http::async_read_header(socket, buffer, parser, asio::deferred)
-    );
+    auto [how, code, bytes] =
+        co_await with_deadline(deadline, http::async_read_header(socket, buffer, parser, asio::deferred));
     out.took = steady::now() - begun;
     if (how != ended::completed || code) {
-        out.what = outcome_of_end(how, code, out.took);
+        out.what = outcome_of_end(how, code, deadline - begun);
         co_return out;
     }
     const auto& answer = parser.get();

@@ -9,6 +9,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/experimental/parallel_group.hpp>
 #include <boost/asio/post.hpp>
+#include <cerrno>
 #include <cstring>
 #include <functional>
 #include <map>
@@ -28,6 +29,7 @@ namespace {
 
 constexpr std::size_t lookups_at_once = 8;
 constexpr milliseconds thread_wait{20};
+constexpr milliseconds descriptor_wait{100};
 
 void add_address(const sockaddr* where, dns_answer& into)
 {
@@ -68,6 +70,11 @@ dns_answer call_getaddrinfo(const std::string& name)
     addrinfo* list = nullptr;
     const int code = ::getaddrinfo(name.c_str(), nullptr, &hints, &list);
     out.took = steady::now() - begun;
+    if (code == EAI_SYSTEM || code == EAI_MEMORY) {
+        out.status = dns_status::not_asked; // this machine's own trouble
+        out.detail = code == EAI_SYSTEM ? std::strerror(errno) : ::gai_strerror(code);
+        return out;
+    }
     if (code != 0) {
         out.status = status_of(code);
         out.detail = ::gai_strerror(code);
@@ -169,6 +176,25 @@ struct resolver::door {
     std::map<std::uint64_t, mailbox*> waiting;
 };
 
+namespace {
+
+// Asks again while it is only this process's want of descriptors that keeps it from asking.
+asio::awaitable<dns_answer> ask_server_patiently(std::string server, std::string name, time_point deadline)
+{
+    while (true) {
+        auto answer = co_await ask_server(server, name, deadline);
+        if (answer.status != dns_status::not_asked || steady::now() + descriptor_wait >= deadline) {
+            co_return answer;
+        }
+        const bool awake = co_await sleep_until(steady::now() + descriptor_wait);
+        if (!awake) {
+            co_return answer;
+        }
+    }
+}
+
+} // namespace
+
 resolver::resolver(asio::any_io_executor executor)
     : executor_{std::move(executor)}, door_{std::make_shared<door>(executor_)}
 {
@@ -208,25 +234,39 @@ asio::awaitable<dns_answer> resolver::ask_system(std::string name, time_point de
     }
     co_await box.ready.async_wait(asio::as_tuple(asio::use_awaitable));
     entrance->waiting.erase(id);
+    if (box.answer && box.answer->status != dns_status::answered && is_out_of_descriptors()) {
+        box.answer->status = dns_status::not_asked;
+        box.answer->detail = "this process is out of file descriptors";
+    }
     co_return box.answer ? *box.answer : late;
 }
 
-asio::awaitable<name_lookup> resolver::look_up(std::string name, time_point deadline)
+asio::awaitable<name_lookup>
+resolver::look_up(std::string name, time_point servers_deadline, time_point system_deadline)
 {
     name_lookup out{.name = name, .at = wall_now()};
-    const auto servers = system_servers();
+    // Without descriptors not even resolv.conf can be read: wait for some, as probes end all the time.
+    auto servers = system_servers();
+    while (servers.empty() && steady::now() < servers_deadline) {
+        const bool awake = co_await sleep_until(steady::now() + descriptor_wait);
+        if (!awake) {
+            co_return out;
+        }
+        servers = system_servers();
+    }
     out.no_route_to_any_server = !servers.empty() && std::ranges::none_of(servers, has_route);
 
     using operation = decltype(asio::co_spawn(executor_, ask_server({}, {}, {}), asio::deferred));
     std::vector<operation> asked;
-    asked.push_back(asio::co_spawn(executor_, ask_system(name, deadline), asio::deferred));
+    asked.push_back(asio::co_spawn(executor_, ask_system(name, system_deadline), asio::deferred));
     for (const auto& server : servers) {
-        asked.push_back(asio::co_spawn(executor_, ask_server(server, name, deadline), asio::deferred));
+        asked.push_back(
+            asio::co_spawn(executor_, ask_server_patiently(server, name, servers_deadline), asio::deferred)
+        );
     }
     auto group = asio::experimental::make_parallel_group(std::move(asked));
-    auto [order, failures, answers] = co_await group.async_wait(
-        asio::experimental::wait_for_all(), asio::as_tuple(asio::use_awaitable)
-    );
+    auto [order, failures, answers] =
+        co_await group.async_wait(asio::experimental::wait_for_all(), asio::as_tuple(asio::use_awaitable));
     out.system = std::move(answers.front());
     for (std::size_t i = 1; i < answers.size(); ++i) {
         out.servers.push_back(std::move(answers[i]));

@@ -9,11 +9,16 @@
 #include <ares.h>
 #include <array>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <cerrno>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <netinet/in.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace reachd {
 
@@ -26,7 +31,6 @@ constexpr milliseconds look_again{100};
 // One try of a server; c-ares doubles it for the second one.
 constexpr milliseconds try_time{1000};
 constexpr int tries = 2;
-
 
 void init_library()
 {
@@ -116,7 +120,8 @@ channel_ptr make_channel(const std::string& server, int* epoll)
     options.sock_state_cb = watch;
     options.sock_state_cb_data = epoll;
     ares_channel channel = nullptr;
-    const int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
+    const int mask =
+        ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
     if (ares_init_options(&channel, &options, mask) != ARES_SUCCESS) {
         return nullptr;
     }
@@ -132,8 +137,7 @@ void process_ready(ares_channel channel, int epoll)
         const auto& one = events[static_cast<std::size_t>(i)];
         const bool failed = (one.events & (EPOLLERR | EPOLLHUP)) != 0;
         ares_process_fd(
-            channel,
-            failed || (one.events & EPOLLIN) ? one.data.fd : ARES_SOCKET_BAD,
+            channel, failed || (one.events & EPOLLIN) ? one.data.fd : ARES_SOCKET_BAD,
             (one.events & EPOLLOUT) ? one.data.fd : ARES_SOCKET_BAD
         );
     }
@@ -144,6 +148,16 @@ void process_ready(ares_channel channel, int epoll)
 
 } // namespace
 
+bool is_out_of_descriptors()
+{
+    const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0) {
+        ::close(fd);
+        return false;
+    }
+    return errno == EMFILE || errno == ENFILE;
+}
+
 asio::awaitable<dns_answer> ask_server(std::string server, std::string name, time_point deadline)
 {
     const auto executor = co_await asio::this_coro::executor;
@@ -152,6 +166,7 @@ asio::awaitable<dns_answer> ask_server(std::string server, std::string name, tim
     asked->answer.server = server;
     int epoll = ::epoll_create1(EPOLL_CLOEXEC);
     if (epoll < 0) {
+        asked->answer.status = dns_status::not_asked;
         asked->answer.detail = std::strerror(errno);
         co_return asked->answer;
     }
@@ -180,9 +195,31 @@ asio::awaitable<dns_answer> ask_server(std::string server, std::string name, tim
         ares_cancel(channel.get()); // calls take_answer with ARES_ECANCELLED
         asked->answer.status = dns_status::no_reply;
     }
+    if (asked->answer.status == dns_status::not_reachable && is_out_of_descriptors()) {
+        // c-ares says "connection refused" for a socket that it could not open.
+        asked->answer.status = dns_status::not_asked;
+        asked->answer.detail = "this process is out of file descriptors";
+    }
     asked->answer.took = steady::now() - begun;
     co_return asked->answer;
 }
+
+namespace {
+
+// c-ares takes 127.0.0.1 when it cannot read resolv.conf, as for want of descriptors: that is no server of
+// this system unless the file says so.
+bool is_made_up(const std::vector<std::string>& servers)
+{
+    std::ifstream file{"/etc/resolv.conf"};
+    if (!file) {
+        return errno == EMFILE || errno == ENFILE;
+    }
+    const std::string text{std::istreambuf_iterator<char>{file}, {}};
+    return servers == std::vector<std::string>{"127.0.0.1"} && text.find("nameserver") != std::string::npos &&
+           text.find("127.0.0.1") == std::string::npos;
+}
+
+} // namespace
 
 std::vector<std::string> resolver::system_servers()
 {
@@ -204,7 +241,7 @@ std::vector<std::string> resolver::system_servers()
         }
         ares_free_data(list);
     }
-    return servers;
+    return is_made_up(servers) ? std::vector<std::string>{} : servers;
 }
 
 } // namespace reachd

@@ -14,7 +14,7 @@
 namespace reachd {
 namespace {
 
-constexpr int first_inherited_fd = 3; // SD_LISTEN_FDS_START
+constexpr int first_inherited_fd = 3;  // SD_LISTEN_FDS_START
 constexpr int most_inherited_fds = 64; // reachd knows two; anything near this is a mistake
 
 template <class Number>
@@ -60,7 +60,9 @@ result<std::vector<inherited_socket>> parse_listen_variables(const listen_variab
     }
     const auto pid = number_in<pid_t>(*variables.pid);
     if (!pid) {
-        return failure(errc::invalid, fmt::format("LISTEN_PID is '{}', which is no process id", *variables.pid));
+        return failure(
+            errc::invalid, fmt::format("LISTEN_PID is '{}', which is no process id", *variables.pid)
+        );
     }
     if (*pid != own) {
         return sockets; // a parent's, not ours
@@ -111,9 +113,8 @@ result<std::vector<inherited_socket>> take_inherited_sockets()
     return sockets;
 }
 
-std::optional<microseconds> parse_watchdog(
-    const std::optional<std::string>& usec, const std::optional<std::string>& pid, pid_t own
-)
+std::optional<microseconds>
+parse_watchdog(const std::optional<std::string>& usec, const std::optional<std::string>& pid, pid_t own)
 {
     if (!usec || (pid && number_in<pid_t>(*pid) != own)) {
         return std::nullopt;
@@ -148,15 +149,18 @@ result<void> notify_socket(const std::string& socket, std::string_view state)
     const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + socket.size());
     const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
-        return failure(errc::unavailable, fmt::format("a socket for NOTIFY_SOCKET: {}", std::strerror(errno)));
+        return failure(
+            errc::unavailable, fmt::format("a socket for NOTIFY_SOCKET: {}", std::strerror(errno))
+        );
     }
-    const auto sent = ::sendto(
-        fd, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&to), size
-    );
+    const auto sent =
+        ::sendto(fd, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&to), size);
     const int failed = sent < 0 ? errno : 0;
     ::close(fd);
     if (failed != 0) {
-        return failure(errc::unavailable, fmt::format("NOTIFY_SOCKET '{}': {}", socket, std::strerror(failed)));
+        return failure(
+            errc::unavailable, fmt::format("NOTIFY_SOCKET '{}': {}", socket, std::strerror(failed))
+        );
     }
     return {};
 }

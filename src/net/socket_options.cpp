@@ -182,7 +182,8 @@ std::vector<icmp_error> drain_errors(int fd, family protocol)
         }
         if (auto entry = read_entry(message, protocol)) {
             const auto own = own_name(fd);
-            entry->sender_is_us = own && entry->sender == from_sockaddr(reinterpret_cast<const sockaddr*>(&*own));
+            entry->sender_is_us =
+                own && entry->sender == from_sockaddr(reinterpret_cast<const sockaddr*>(&*own));
             found.push_back(*entry);
         }
     }

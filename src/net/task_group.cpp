@@ -50,9 +50,7 @@ void task_group::spawn(std::string name, asio::awaitable<void> task)
     const auto on_end = [this, here](const std::exception_ptr& what) {
         asio::post(executor_, [this, here, what] { finished(here, what); });
     };
-    asio::co_spawn(
-        executor_, std::move(task), asio::bind_cancellation_slot(here->cancel.slot(), on_end)
-    );
+    asio::co_spawn(executor_, std::move(task), asio::bind_cancellation_slot(here->cancel.slot(), on_end));
 }
 
 void task_group::finished(position task, const std::exception_ptr& what)

@@ -38,6 +38,9 @@ std::optional<outcome> read_socket(int fd, family protocol)
     if (error_number == 0 && tcp_state(fd) == tcp_state_established) {
         return connected{};
     }
+    if (error_number == ECONNRESET || error_number == EPIPE) {
+        return connected{}; // and reset before we looked: what is said on it next will show that
+    }
     if (const auto errors = drain_errors(fd, protocol); !errors.empty()) {
         return errors.front();
     }
@@ -88,9 +91,8 @@ asio::awaitable<connect_result> tcp_connect(endpoint target, way_out way, time_p
     auto seen = start_connect(socket, target, way);
     const int fd = socket.native_handle();
     while (!seen) {
-        auto [how, code] = co_await with_deadline(
-            deadline, socket.async_wait(tcp::socket::wait_write, asio::deferred)
-        );
+        auto [how, code] =
+            co_await with_deadline(deadline, socket.async_wait(tcp::socket::wait_write, asio::deferred));
         seen = read_socket(fd, target.address.family);
         if (!seen && how == ended::expired) {
             seen = no_reply{deadline - begun};

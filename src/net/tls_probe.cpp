@@ -39,13 +39,8 @@ std::string date_text(const ASN1_TIME* when)
         return {};
     }
     return fmt::format(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
-        parts.tm_year + 1900,
-        parts.tm_mon + 1,
-        parts.tm_mday,
-        parts.tm_hour,
-        parts.tm_min,
-        parts.tm_sec
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
+        parts.tm_hour, parts.tm_min, parts.tm_sec
     );
 }
 
@@ -62,9 +57,7 @@ struct chain_faults {
 
     void note(int code)
     {
-        auto& kind = is_date_fault(code)                         ? date
-                     : code == X509_V_ERR_HOSTNAME_MISMATCH ? name
-                                                            : first_serious;
+        auto& kind = is_date_fault(code) ? date : code == X509_V_ERR_HOSTNAME_MISMATCH ? name : first_serious;
         if (kind == X509_V_OK) {
             kind = code;
         }
@@ -83,7 +76,7 @@ tls_answer read_certificate(SSL* handle, const chain_faults& faults)
         X509_free(certificate);
     }
     const int worst = faults.first_serious != X509_V_OK ? faults.first_serious
-                      : faults.name != X509_V_OK        ? faults.name
+                    : faults.name != X509_V_OK          ? faults.name
                                                         : faults.date;
     if (worst != X509_V_OK) {
         out.problem = X509_verify_cert_error_string(worst);
@@ -118,11 +111,15 @@ result<std::shared_ptr<ssl::context>> make_trust(const std::string& ca_file)
         trust->load_verify_file(ca_file, code);
     }
     if (code) {
-        return std::unexpected(error{
-            errc::unreadable,
-            stage::configure,
-            fmt::format("tls.ca_file {}: {}; name a PEM file of trusted certificates", ca_file, code.message()),
-        });
+        return std::unexpected(
+            error{
+                errc::unreadable,
+                stage::configure,
+                fmt::format(
+                    "tls.ca_file {}: {}; name a PEM file of trusted certificates", ca_file, code.message()
+                ),
+            }
+        );
     }
     // One record of an answer is all that is ever read: keep OpenSSL's buffers only while in use.
     SSL_CTX_set_mode(trust->native_handle(), SSL_MODE_RELEASE_BUFFERS);
@@ -151,12 +148,11 @@ asio::awaitable<observation> tls_greeting(
     boost::system::error_code setup;
     stream.set_verify_mode(ssl::verify_peer, setup);
     stream.set_verify_callback(note_fault, setup);
-    auto [how, code] = co_await with_deadline(
-        deadline, stream.async_handshake(ssl::stream_base::client, asio::deferred)
-    );
+    auto [how, code] =
+        co_await with_deadline(deadline, stream.async_handshake(ssl::stream_base::client, asio::deferred));
     out.took = steady::now() - begun;
     if (how == ended::expired) {
-        out.what = no_reply{out.took};
+        out.what = no_reply{deadline - begun};
     } else if (how == ended::cancelled) {
         out.what = not_measured{.cause = local_cause::cancelled, .detail = "cancelled"};
     } else if (code) {

@@ -66,9 +66,8 @@ asio::awaitable<observation> udp_exchange(endpoint target, way_out way, time_poi
     auto seen = start_exchange(socket, target, way);
     const int fd = socket.native_handle();
     while (!seen) {
-        auto [how, code] = co_await with_deadline(
-            deadline, socket.async_wait(udp::socket::wait_read, asio::deferred)
-        );
+        auto [how, code] =
+            co_await with_deadline(deadline, socket.async_wait(udp::socket::wait_read, asio::deferred));
         seen = read_socket(fd, target.address.family);
         if (!seen && how == ended::expired) {
             seen = no_reply{deadline - begun};

@@ -15,8 +15,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (parsed.error().empty() || !std::ranges::all_of(parsed.error(), worded)) {
             std::abort();
         }
-    } else if (!reachd::is_id(parsed->id) || parsed->requirements.empty() ||
-               parsed->requirements.size() > reachd::max_requirements) {
+    } else if (
+        !reachd::is_id(parsed->id) || parsed->requirements.empty() ||
+        parsed->requirements.size() > reachd::max_requirements
+    ) {
         std::abort();
     }
     return 0;

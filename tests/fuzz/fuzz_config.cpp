@@ -13,10 +13,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
          .title = {},
          .document = {},
          .contact = {},
-         .values = {{"signaling_port", {.about = {}, .type = reachd::value_type::port, .default_text = {}, .ask = {}}},
-                    {"data_ports", {.about = {}, .type = reachd::value_type::ports, .default_text = {}, .ask = {}}},
-                    {"primary", {.about = {}, .type = reachd::value_type::addresses, .default_text = {}, .ask = {}}}},
-         .requirements = {}}};
+         .values =
+             {{"signaling_port",
+               {.about = {}, .type = reachd::value_type::port, .default_text = {}, .ask = {}}},
+              {"data_ports", {.about = {}, .type = reachd::value_type::ports, .default_text = {}, .ask = {}}},
+              {"primary",
+               {.about = {}, .type = reachd::value_type::addresses, .default_text = {}, .ask = {}}}},
+         .requirements = {}}
+    };
     const std::string_view text{reinterpret_cast<const char*>(data), size};
     const auto parsed = reachd::parse_config(text, "fuzz");
     if (parsed) {

@@ -13,7 +13,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const auto document = reachd::parse_json(text, "fuzz", policy);
         if (!document) {
             const auto& faults = document.error();
-            if (faults.empty() || reachd::to_text(faults.front()).find("json.exception") != std::string::npos) {
+            if (faults.empty() ||
+                reachd::to_text(faults.front()).find("json.exception") != std::string::npos) {
                 std::abort();
             }
             continue;

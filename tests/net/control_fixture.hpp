@@ -63,7 +63,10 @@ inline sockaddr_un socket_address(const std::string& path)
 // A client as plain as socat: it knows bytes only.
 class plain_client {
 public:
-    explicit plain_client(const std::string& path) : socket_{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)}
+    plain_client() : socket_{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)} {}
+    explicit plain_client(const std::string& path) : plain_client{} { connect(path); }
+
+    void connect(const std::string& path)
     {
         const auto to = socket_address(path);
         connected_ = ::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;

@@ -18,7 +18,8 @@ using mailbox = asio::experimental::channel<void(code, int)>;
 
 asio::awaitable<outcome_of_wait> wait_for_timer(time_point fires, time_point deadline)
 {
-    asio::steady_timer timer{co_await asio::this_coro::executor, fires};
+    const auto executor = co_await asio::this_coro::executor;
+    asio::steady_timer timer{executor, fires};
     auto result = co_await with_deadline(deadline, timer.async_wait(asio::deferred));
     co_return result;
 }
@@ -44,8 +45,8 @@ struct stubborn {
 
 asio::awaitable<outcome_of_read> wait_for_stubborn(time_point ends, time_point deadline)
 {
-    const stubborn initiation{
-        std::make_shared<asio::steady_timer>(co_await asio::this_coro::executor, ends)};
+    const auto executor = co_await asio::this_coro::executor;
+    const stubborn initiation{std::make_shared<asio::steady_timer>(executor, ends)};
     auto operation = asio::async_initiate<const asio::deferred_t&, void(code, int)>(initiation, asio::deferred);
     auto result = co_await with_deadline(deadline, std::move(operation));
     co_return result;
@@ -53,7 +54,8 @@ asio::awaitable<outcome_of_read> wait_for_stubborn(time_point ends, time_point d
 
 asio::awaitable<outcome_of_wait> connect_until(endpoint where, time_point deadline)
 {
-    tcp::socket socket{co_await asio::this_coro::executor};
+    const auto executor = co_await asio::this_coro::executor;
+    tcp::socket socket{executor};
     auto result = co_await with_deadline(deadline, socket.async_connect(tcp_endpoint(where), asio::deferred));
     co_return result;
 }

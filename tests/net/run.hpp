@@ -157,21 +157,28 @@ inline bool command(const std::string& line) { return std::system((line + " >/de
 
 inline bool has_ipv6() { return std::filesystem::exists("/proc/sys/net/ipv6"); }
 
-// Leaves room for so many more descriptors until the end of the scope.
-class descriptor_limit {
+// The sanitizers open pipes to look at memory and call everything broken where they cannot.
+#ifdef __SANITIZE_ADDRESS__
+inline constexpr bool can_go_without_descriptors = false;
+#else
+inline constexpr bool can_go_without_descriptors = true;
+#endif
+
+// Leaves the process no further descriptor until the end of the scope.
+class no_descriptors_left {
 public:
-    explicit descriptor_limit(unsigned room)
+    no_descriptors_left()
     {
         ::getrlimit(RLIMIT_NOFILE, &before_);
         const int lowest_free = ::dup(0);
         ::close(lowest_free);
         auto now = before_;
-        now.rlim_cur = static_cast<rlim_t>(lowest_free) + room;
+        now.rlim_cur = static_cast<rlim_t>(lowest_free);
         ::setrlimit(RLIMIT_NOFILE, &now);
     }
-    descriptor_limit(const descriptor_limit&) = delete;
-    descriptor_limit& operator=(const descriptor_limit&) = delete;
-    ~descriptor_limit() { lift(); }
+    no_descriptors_left(const no_descriptors_left&) = delete;
+    no_descriptors_left& operator=(const no_descriptors_left&) = delete;
+    ~no_descriptors_left() { lift(); }
     void lift() { ::setrlimit(RLIMIT_NOFILE, &before_); }
 
 private:
@@ -179,6 +186,11 @@ private:
 };
 
 // --- peers ---
+
+inline endpoint from_asio(const tcp::endpoint& where)
+{
+    return {reachd::from_asio(where.address()), where.port(), transport::tcp};
+}
 
 // The port is taken and nothing listens: a SYN is answered by a RST.
 class closed_port {
@@ -188,11 +200,7 @@ public:
     {
         holder_.bind(tcp_endpoint(tcp_at(address, 0)));
     }
-    [[nodiscard]] endpoint where() const
-    {
-        const auto own = holder_.local_endpoint();
-        return {from_asio(own.address()), own.port(), transport::tcp};
-    }
+    [[nodiscard]] endpoint where() const { return from_asio(holder_.local_endpoint()); }
 
 private:
     tcp::socket holder_;
@@ -219,11 +227,7 @@ public:
         // Asio's own connect() would wait where an earlier connection has filled the place already.
         ::connect(filler_.native_handle(), own.data(), static_cast<socklen_t>(own.size()));
     }
-    [[nodiscard]] endpoint where() const
-    {
-        const auto own = acceptor_.local_endpoint();
-        return {from_asio(own.address()), own.port(), transport::tcp};
-    }
+    [[nodiscard]] endpoint where() const { return from_asio(acceptor_.local_endpoint()); }
     tcp::acceptor& acceptor() { return acceptor_; }
 
 private:
@@ -330,12 +334,10 @@ public:
     authority(const authority&) = delete;
     authority& operator=(const authority&) = delete;
     ~authority() { std::filesystem::remove(path_); }
-
     struct days {
         int from; // relative to now
         int to;
     };
-
     // A server's side of TLS under this name.
     [[nodiscard]] std::shared_ptr<asio::ssl::context> identity(const std::string& name, days valid = {-1, 1}) const
     {

@@ -138,6 +138,15 @@ TEST_F(task_group_test, reports_an_exception_under_its_name_and_lets_the_others_
     EXPECT_TRUE(other);
 }
 
+TEST_F(task_group_test, ends_a_join_whose_last_task_failed)
+{
+    const auto begun = steady::now();
+    group.spawn("alone", throw_later(thrown(std::runtime_error{"one"})));
+    EXPECT_EQ(join(), 0U);
+    EXPECT_LT(steady::now(), begun + slack);
+    EXPECT_EQ(failed.size(), 1U);
+}
+
 TEST_F(task_group_test, reports_an_error_of_the_system_that_is_no_cancellation)
 {
     group.spawn("reset", throw_later(thrown(boost::system::system_error{asio::error::connection_reset})));

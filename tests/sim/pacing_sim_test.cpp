@@ -23,8 +23,8 @@ struct begun {
 
 struct load {
     limits_config limits;
-    std::vector<ip_address> towards;        // of each ticket
-    std::vector<time_point> added;          // ascending
+    std::vector<ip_address> towards; // of each ticket
+    std::vector<time_point> added;   // ascending
     std::vector<duration> takes;
 };
 
@@ -131,7 +131,8 @@ TEST(pacing_sim, exceeds_no_limit_in_any_second_and_loses_no_ticket)
         if (const auto limit = what.limits.new_flows_per_destination_per_s; limit != 0) {
             for (const auto& [host, times] : by_host) {
                 // Spacings are at least three quarters of the nominal one.
-                EXPECT_LE(static_cast<double>(busiest_second(times)), std::ceil(limit / 0.75) + 1) << to_text(host);
+                EXPECT_LE(static_cast<double>(busiest_second(times)), std::ceil(limit / 0.75) + 1)
+                    << to_text(host);
             }
         }
     }

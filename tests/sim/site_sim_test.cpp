@@ -109,8 +109,9 @@ TEST(site_sim, shows_every_fault_on_every_row_it_touches_and_no_other)
 
 TEST(site_sim, tells_proven_faults_from_what_cannot_be_decided)
 {
-    const std::set undecided{fault::expired, fault::no_route, fault::next_hop_silent, fault::no_memory,
-                             fault::no_dns_route};
+    const std::set undecided{
+        fault::expired, fault::no_route, fault::next_hop_silent, fault::no_memory, fault::no_dns_route
+    };
     for (int i = 1; i < fault_count; ++i) {
         const auto what = static_cast<fault>(i);
         SCOPED_TRACE(to_string(what));
@@ -119,8 +120,10 @@ TEST(site_sim, tells_proven_faults_from_what_cannot_be_decided)
         virtual_daemon daemon{site, interval, make_limits(), 1};
         daemon.check_once();
         const auto& web = daemon.state().rows[1]; // a name, ports 80 and 443, service expected
-        EXPECT_EQ(web.state, undecided.contains(what) ? row_answer::unproven : row_answer::fail) << web.sentence;
-        EXPECT_EQ(web.advice.empty(), undecided.contains(what) && culprit_of(what) != blame::host) << web.advice;
+        EXPECT_EQ(web.state, undecided.contains(what) ? row_answer::unproven : row_answer::fail)
+            << web.sentence;
+        EXPECT_EQ(web.advice.empty(), undecided.contains(what) && culprit_of(what) != blame::host)
+            << web.advice;
     }
 }
 
@@ -214,7 +217,8 @@ public:
             const auto& out = std::get<outbound_row>(site_.what().rows[row].what);
             for (const auto port : out.ports.ports()) {
                 if (!site_.may_pass(row, port, site_.at(row, port))) {
-                    EXPECT_NE(daemon_.state().rows[row].state, row_answer::pass) << "unnoticed on port " << port;
+                    EXPECT_NE(daemon_.state().rows[row].state, row_answer::pass)
+                        << "unnoticed on port " << port;
                 }
             }
         }

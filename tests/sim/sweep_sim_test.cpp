@@ -155,7 +155,10 @@ TEST(sweep_sim, does_not_let_a_new_address_pass_before_it_was_probed)
     it.round(nothing);
     EXPECT_EQ(it.state().state, row_answer::pass);
     it.move_to({server_text, other_server_text});
-    EXPECT_GE(it.round([](const endpoint_state& one) { return one.address == make_address(other_server_text); }), 500U);
+    EXPECT_GE(
+        it.round([](const endpoint_state& one) { return one.address == make_address(other_server_text); }),
+        500U
+    );
     EXPECT_EQ(it.state().state, row_answer::fail);
     EXPECT_EQ(it.state().counts.fail, 500U);
 }

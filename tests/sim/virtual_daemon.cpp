@@ -64,9 +64,11 @@ void virtual_daemon::start_round(std::size_t row)
     const auto older_faults = std::exchange(mine.probed_under, {});
     state.endpoints = expand(out, state.lookups, site_.what().vantages, older);
     for (const auto& one : state.endpoints) {
-        const auto old = std::ranges::find_if(older, [&](const auto& other) { return one.is_same_target(other); });
+        const auto old =
+            std::ranges::find_if(older, [&](const auto& other) { return one.is_same_target(other); });
         mine.probed_under.push_back(
-            old == older.end() ? site_.at(row, one.port) : older_faults[static_cast<std::size_t>(old - older.begin())]
+            old == older.end() ? site_.at(row, one.port)
+                               : older_faults[static_cast<std::size_t>(old - older.begin())]
         );
     }
     mine.left = 1; // this function itself
@@ -123,8 +125,8 @@ void virtual_daemon::end_round(std::size_t row)
         rounds_[change.row].changed = true;
     }
     const auto how = std::exchange(rounds_[row].changed, false) ? schedule::round_result::changed
-                     : state.state == row_answer::fail           ? schedule::round_result::still_the_same
-                                                                 : schedule::round_result::healthy;
+                   : state.state == row_answer::fail            ? schedule::round_result::still_the_same
+                                                                : schedule::round_result::healthy;
     schedule_.finished(row, how, now_);
     if (ended_) {
         ended_(row);
@@ -186,9 +188,9 @@ std::vector<std::string> virtual_daemon::faults_of(std::size_t row) const
     std::vector<std::string> found;
     const auto complain = [&](const endpoint_state& one, fault under, const std::string& about) {
         found.push_back(
-            what.id + " port " + std::to_string(one.port) + " under \"" + to_string(under) + "\": " + about + ": " +
-            reachd::to_string(one.judged.kind) + ", blame " + reachd::to_string(one.judged.blame) + ", " +
-            one.judged.sentence
+            what.id + " port " + std::to_string(one.port) + " under \"" + to_string(under) + "\": " + about +
+            ": " + reachd::to_string(one.judged.kind) + ", blame " + reachd::to_string(one.judged.blame) +
+            ", " + one.judged.sentence
         );
     };
     for (std::size_t i = 0; i < state.endpoints.size(); ++i) {
@@ -207,7 +209,8 @@ std::vector<std::string> virtual_daemon::faults_of(std::size_t row) const
         if (one.judged.blame == blame::unknown || !one.needed) {
             continue;
         }
-        const bool negative = std::get<outbound_row>(what.what).expect == expectation::blocked && under == fault::none;
+        const bool negative =
+            std::get<outbound_row>(what.what).expect == expectation::blocked && under == fault::none;
         const auto culprit = negative ? blame::site : culprit_of(under);
         const bool genuine_refusal = under == fault::none && one.judged.kind == verdict_kind::closed;
         if (!is_named(one.judged.blame, one, state.lookups) ||

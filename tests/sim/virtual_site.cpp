@@ -155,7 +155,8 @@ fault virtual_site::at(std::size_t row, std::uint16_t port) const
 {
     auto found = fault::none;
     for (const auto& one : injected_) {
-        const bool here = one.row == row && (one.port == port || one.port == 0) && applies(row, port, one.what);
+        const bool here =
+            one.row == row && (one.port == port || one.port == 0) && applies(row, port, one.what);
         if (here && rank(one.what) >= rank(found)) {
             found = one.what;
         }
@@ -173,9 +174,10 @@ bool virtual_site::applies(std::size_t row, std::uint16_t port, fault what) cons
     case fault::portal: return greets(out, port);
     case fault::portal_511: return greets(out, port) && port == 80;
     // A forged reset on a row that only asks for the path needs a walk to be told.
-    case fault::reset_by_firewall: return out.transport == transport::tcp && out.expect == expectation::service;
-    // A destination that rejects proves that the way to it is free: no fault of this control.
-    case fault::rejected_by_service: return out.expect != expectation::blocked;
+    case fault::reset_by_firewall:
+        return out.transport == transport::tcp && out.expect == expectation::service;
+    // A destination that rejects proves that the way to it is free: a fault of a service only.
+    case fault::rejected_by_service: return out.expect == expectation::service;
     case fault::forged_private:
     case fault::forged_alike:
     case fault::no_such_name:
@@ -210,8 +212,9 @@ probe_result virtual_site::genuine(std::size_t row, const endpoint_state& one) c
         return answered({make_seen(make_icmp(gateway_text, 3, 13))});
     }
     if (out.transport == transport::udp) {
-        return one.port % 2 == 0 ? answered({make_seen(replied{52}, probe_kind::udp_send)})
-                                 : answered({make_seen(make_icmp(to_text(*one.address), 3, 3), probe_kind::udp_send)});
+        return one.port % 2 == 0
+                 ? answered({make_seen(replied{52}, probe_kind::udp_send)})
+                 : answered({make_seen(make_icmp(to_text(*one.address), 3, 3), probe_kind::udp_send)});
     }
     if (out.expect == expectation::path) {
         return answered({one.port % 2 == 0 ? make_seen(connected{}) : make_seen(refused{})});
@@ -219,7 +222,8 @@ probe_result virtual_site::genuine(std::size_t row, const endpoint_state& one) c
     if (!greets(out, one.port)) {
         return answered({make_seen(connected{})});
     }
-    return one.port == 443 ? said(443, make_trusted()) : said(80, http_answer{.status = 301, .location = "/home"});
+    return one.port == 443 ? said(443, make_trusted())
+                           : said(80, http_answer{.status = 301, .location = "/home"});
 }
 
 probe_result virtual_site::probe(std::size_t row, const endpoint_state& one) const
@@ -229,7 +233,9 @@ probe_result virtual_site::probe(std::size_t row, const endpoint_state& one) con
     }
     const auto& out = std::get<outbound_row>(plan_.rows[row].what);
     const auto kind = out.transport == transport::udp ? probe_kind::udp_send : probe_kind::tcp_connect;
-    const auto icmp = [&](std::string_view sender) { return answered({make_seen(make_icmp(sender, 3, 13), kind)}); };
+    const auto icmp = [&](std::string_view sender) {
+        return answered({make_seen(make_icmp(sender, 3, 13), kind)});
+    };
     const auto what = at(row, one.port);
     switch (what) {
     case fault::dropped:
@@ -240,13 +246,14 @@ probe_result virtual_site::probe(std::size_t row, const endpoint_state& one) con
     case fault::reset_by_firewall: return answered({make_seen(refused{})});
     case fault::port_closed:
         return out.transport == transport::tcp
-                   ? answered({make_seen(refused{})})
-                   : answered({make_seen(make_icmp(to_text(*one.address), 3, 3), kind)});
+                 ? answered({make_seen(refused{})})
+                 : answered({make_seen(make_icmp(to_text(*one.address), 3, 3), kind)});
     case fault::inspected: return said(443, make_untrusted("Corp Inspection CA"));
     case fault::expired: return said(443, make_expired());
     case fault::cut_in_handshake: return said(one.port, cut_off{.by_reset = true});
     case fault::portal:
-        return one.port == 443 ? said(443, make_foreign()) : said(80, make_redirect("http://portal.hotel.test/"));
+        return one.port == 443 ? said(443, make_foreign())
+                               : said(80, make_redirect("http://portal.hotel.test/"));
     case fault::portal_511: return said(80, http_answer{.status = 511});
     case fault::own_filter: return failed_here(local_cause::refused_here);
     case fault::no_route: return failed_here(local_cause::no_route);
@@ -270,7 +277,8 @@ bool virtual_site::may_pass(std::size_t row, std::uint16_t port, fault what) con
                what == fault::rejected_by_stranger || what == fault::own_filter;
     }
     return !applies(row, port, what) || what == fault::none ||
-           (out.expect == expectation::path && what == fault::port_closed);
+           (out.expect == expectation::path &&
+            (what == fault::port_closed || what == fault::rejected_by_service));
 }
 
 } // namespace reachd::test

@@ -39,13 +39,13 @@ enum class fault : std::uint8_t {
     expired,              // the certificate, or our clock
     own_filter,           // EPERM
     no_route,
-    next_hop_silent,      // ARP fails
+    next_hop_silent, // ARP fails
     no_memory,
-    forged_private,       // the name resolves into private space
-    forged_alike,         // every name resolves to one public address
+    forged_private, // the name resolves into private space
+    forged_alike,   // every name resolves to one public address
     no_such_name,
     dns_silent,
-    no_dns_route,         // this machine has no route to any DNS server
+    no_dns_route, // this machine has no route to any DNS server
 };
 inline constexpr int fault_count = 22;
 const char* to_string(fault value);
@@ -94,8 +94,10 @@ private:
 // Drives the core as the engine does, with a virtual clock and this site as its network.
 class virtual_daemon {
 public:
-    virtual_daemon(const virtual_site& site, std::chrono::seconds interval, const limits_config& limits,
-                   std::uint64_t seed);
+    virtual_daemon(
+        const virtual_site& site, std::chrono::seconds interval, const limits_config& limits,
+        std::uint64_t seed
+    );
 
     // Every row once, whole.
     void check_once();
@@ -115,7 +117,7 @@ private:
     };
     struct round {
         std::size_t left = 0;
-        bool changed = false; // its answer or its runs, since its round began
+        bool changed = false;            // its answer or its runs, since its round began
         std::vector<fault> probed_under; // of each endpoint, at the time of its last probe
         rotation turn;
     };

@@ -92,9 +92,8 @@ endpoint_state make_endpoint(std::string_view address, std::uint16_t port, std::
     return one;
 }
 
-endpoint_state make_named(
-    std::string name, std::string_view address, std::uint16_t port, std::vector<observation> seen
-)
+endpoint_state
+make_named(std::string name, std::string_view address, std::uint16_t port, std::vector<observation> seen)
 {
     auto one = make_endpoint(address, port, std::move(seen));
     one.name = std::move(name);

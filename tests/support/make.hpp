@@ -43,9 +43,8 @@ tls_answer make_untrusted(std::string issuer);
 http_answer make_redirect(std::string location);
 
 endpoint_state make_endpoint(std::string_view address, std::uint16_t port, std::vector<observation> seen);
-endpoint_state make_named(
-    std::string name, std::string_view address, std::uint16_t port, std::vector<observation> seen
-);
+endpoint_state
+make_named(std::string name, std::string_view address, std::uint16_t port, std::vector<observation> seen);
 
 dns_answer make_answer(std::string server, std::initializer_list<std::string_view> addresses);
 dns_answer make_dns_failure(std::string server, dns_status status);

@@ -12,8 +12,8 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from lab_site import (CONNECT, CONNECT_AT, DR, GATEWAY, GATEWAY6, ISP, ISP6, PRIMARY, PROVISIONING, SystemTest,  # noqa: E402
-                      endpoint, endpoints, main, row, runs, spans)
+from lab_site import (CONNECT, CONNECT_AT, DR, GATEWAY, GATEWAY6, ISP, ISP6, PRIMARY, PROVISIONING,  # noqa: E402
+                      SystemTest, endpoint, endpoints, main, row, runs, spans)
 
 ADDRESS, OTHER = PROVISIONING
 CODES = {  # of `reject --code`: ICMP type, code and name for IPv4, and the nearest for IPv6
@@ -121,15 +121,14 @@ class Rejection(SystemTest):
                     self.assertIn(f"on the box at {sender}", provisioning["advice"])
 
     def test_destination_that_rejects_is_the_services_fault_and_no_box_is_blamed(self):
-        for code, verdict, state in (("port-unreachable", "closed", "fail"), ("admin-prohibited", "blocked", "fail")):
+        for code in ("port-unreachable", "admin-prohibited"):  # the packet came there: the way is free
             with self.subTest(code=code):
                 self.fault("reject", at="server", proto="tcp", port="443", address=ADDRESS, code=code)
                 report = self.check("provisioning")
                 self.site.lab.clear()
-                self.assert_rows(report, provisioning=state)
+                self.assert_rows(report, provisioning="fail")
                 one = endpoint(row(report, "provisioning"), ADDRESS, 443)
-                where = {"at": ADDRESS} if verdict == "blocked" else {"where": None}
-                self.assert_verdict(one, verdict, stage="connect", blame="service", **where)
+                self.assert_verdict(one, "closed", stage="connect", blame="service", where=None)
                 self.assert_verdict(endpoint(row(report, "provisioning"), OTHER, 443), "open")
 
     def test_loop_on_the_way_is_told_as_one(self):
@@ -195,14 +194,15 @@ class Range(SystemTest):
 
     def test_rejected_part_of_the_range_is_one_run_with_exact_ends_and_its_box(self):
         self.fault("reject", proto="tcp", port="2300-2500", code="admin-prohibited")
-        config = self.site.config({"limits": {"new_flows_per_s": 700}})  # kernels before 6.12: 1000 ICMP/s for the machine
+        # kernels before 6.12 limit the ICMP errors of the whole machine to 1000 a second
+        config = self.site.config({"limits": {"new_flows_per_s": 700}})
         report = self.check("session", "request-slot", config=config, args=())
         self.assert_rows(report, session="fail", request_slot="pass")
         for address in CONNECT_AT:
             wanted = self.spans_with(2300, 2500, "blocked")
             self.assertEqual(spans(row(report, "session"), address), wanted)
-            self.assertEqual(runs({"runs": [one for one in row(report, "session")["runs"] if address in one["addresses"]]}),
-                             wanted)
+            own = [one for one in row(report, "session")["runs"] if address in one["addresses"]]
+            self.assertEqual(runs({"runs": own}), wanted)
         for one in row(report, "session")["runs"]:
             if one["verdict"] == "blocked":
                 box = GATEWAY6 if ":" in one["addresses"][0] else GATEWAY
@@ -226,13 +226,12 @@ class Range(SystemTest):
             self.assert_verdict(one, "blocked", blame="unknown", where=None)
             self.assertIn("port 443 of the same address answers", one["sentence"])
 
-    @unittest.expectedFailure  # the sentence holds the measured time ("498 ms"), and what differs in it is another run
     def test_equal_silence_is_one_run_however_busy_the_machine_is(self):
         self.fault("drop", proto="tcp", port="2001-2500")
         on_one_processor = ["taskset", "-c", str(min(os.sched_getaffinity(0)))]
         rivals = [subprocess.Popen([*on_one_processor, "sh", "-c", "while :; do :; done"]) for _ in range(4)]
         try:
-            for _ in range(3):
+            for _ in range(12):
                 one = row(self.check("session", before=on_one_processor), "session")
                 self.assertEqual(runs(one), [("2001-2500", "blocked")])
         finally:
@@ -241,13 +240,12 @@ class Range(SystemTest):
                 rival.wait()
 
     def test_range_that_a_box_with_limited_icmp_rejects_is_never_called_open(self):
-        """A Linux router tells six rejections at once, then one a second; the others end in silence: blocked as well."""
+        """A Linux router tells six rejections at once, then one a second; the others end in silence: blocked too."""
         self.limit_icmp()
         self.fault("reject", proto="tcp", port="2001-2500", code="admin-prohibited")
         report = self.check("session")
         self.assertEqual({one["verdict"] for one in row(report, "session")["endpoints"]}, {"blocked"})
 
-    @unittest.expectedFailure  # told as hundreds of runs, "rejected" and "no answer" by turns, and advice for the first alone
     def test_range_that_a_box_with_limited_icmp_rejects_is_told_as_one_run(self):
         self.limit_icmp()
         self.fault("reject", proto="tcp", port="2001-2500", code="admin-prohibited")

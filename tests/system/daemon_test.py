@@ -16,7 +16,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from lab_site import EXIT_USAGE, MAPS, MAPS_AT, PRIMARY, SystemTest, endpoint, main, row, rows, wait_until  # noqa: E402
+from lab_site import EXIT_USAGE, MAPS, MAPS_AT, PRIMARY, SystemTest, main, row, rows, wait_until  # noqa: E402
 from lab.lab import NOBODY  # noqa: E402
 
 READ = ("version", "methods", "health", "report", "endpoint", "subscribe", "catalogues", "config")
@@ -27,17 +27,18 @@ SECRET = "/etc/reachd/very-secret.key"
 REPORT_KEYS = {"schema", "site", "generated", "state", "since", "vantage", "path", "catalogues", "idle"}
 ROW_KEYS = {"id", "about", "role", "state", "sentence", "since", "counts", "runs", "endpoints"}
 RUN_KEYS = {"destination", "ports", "verdict", "blame", "where", "sentence"}
-ENDPOINT_KEYS = {"address", "name", "port", "transport", "verdict", "stage", "blame", "where", "sentence", "rtt_us", "since",
-                 "evidence"}
-IDLE_KEYS = {"requirement", "transport", "class", "via", "required_s", "held_s", "lost_s", "grade", "state", "after_expiry",
-             "where", "sentence", "rungs"}
+ENDPOINT_KEYS = {"address", "name", "port", "transport", "verdict", "stage", "blame", "where", "sentence", "rtt_us",
+                 "since", "evidence"}
+IDLE_KEYS = {"requirement", "transport", "class", "via", "required_s", "held_s", "lost_s", "grade", "state",
+             "after_expiry", "where", "sentence", "rungs"}
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
 
 class Running(SystemTest):
     @classmethod
     def setUpClass(cls):
-        config = cls.site.config({"schedule": {"interval_s": 5}, "reflectors": [{"host": "203.0.113.9", "secret_file": SECRET}]})
+        config = cls.site.config({"schedule": {"interval_s": 5},
+                                  "reflectors": [{"host": "203.0.113.9", "secret_file": SECRET}]})
         context = cls.site.daemon(config=config)
         cls.daemon = context.__enter__()
         cls.addClassCleanup(context.__exit__, None, None, None)
@@ -58,8 +59,8 @@ class Running(SystemTest):
     def test_sockets_have_their_modes_and_nothing_else_lies_beside_them(self):
         modes = {path.name: (stat.filemode(path.stat().st_mode), path.stat().st_uid)
                  for path in self.site.socket_path().parent.iterdir()}
-        self.assertEqual(modes, {"control.sock": ("srw-rw----", int(NOBODY)), "status.sock": ("srw-rw-rw-", int(NOBODY)),
-                                 "reachd.lock": ("-rw-------", int(NOBODY))})
+        wanted = {"control.sock": "srw-rw----", "status.sock": "srw-rw-rw-", "reachd.lock": "-rw-------"}
+        self.assertEqual(modes, {name: (mode, int(NOBODY)) for name, mode in wanted.items()})
 
     def test_a_stranger_may_read_and_not_change(self):
         stranger = ["setpriv", "--reuid=4711", "--regid=4711", "--clear-groups", "--"]
@@ -121,8 +122,9 @@ class Running(SystemTest):
         self.assertEqual(set(rows(self.daemon.ask("report", {"requirement": "maps"}))), {"maps"})
         self.assertEqual(set(rows(self.daemon.ask("report", {"requirement": "helpdesk-buttons/session"}))), {"session"})
         self.assertEqual(len(rows(self.daemon.ask("report", {"catalogue": "helpdesk-buttons"}))), 5)
-        for params, field, hint in (({"requirement": "mapps"}, "params.requirement", "did you mean maps?"),
-                                    ({"catalogue": "helpdesk-button"}, "params.catalogue", "did you mean helpdesk-buttons?")):
+        for params, field, hint in (
+                ({"requirement": "mapps"}, "params.requirement", "did you mean maps?"),
+                ({"catalogue": "helpdesk-button"}, "params.catalogue", "did you mean helpdesk-buttons?")):
             data = self.refused("report", params)["data"]
             self.assertEqual((data["reason"], data["field"], data["hint"]), ("not_found", field, hint))
 
@@ -157,7 +159,8 @@ class Running(SystemTest):
 
     def test_configuration_in_force_is_told_without_secrets(self):
         config = self.daemon.ask("config")
-        self.assertEqual((config["site"], config["schedule"]["interval_s"], config["limits"]["attempts"]), ("lab", 5, 2))
+        self.assertEqual((config["site"], config["schedule"]["interval_s"]), ("lab", 5))
+        self.assertEqual(config["limits"]["attempts"], 2)
         self.assertEqual(config["values"]["eschat-govcloud"]["signaling_primary"], [PRIMARY])
         self.assertEqual(config["reflectors"][0]["host"], "203.0.113.9")
         self.assertNotIn(SECRET, json.dumps(config))
@@ -185,7 +188,7 @@ class Running(SystemTest):
         self.assertEqual((data["reason"], data["hint"]), ("not_found", "did you mean maps?"))
 
     def test_commands_show_what_the_daemon_says(self):
-        for words, wanted in ((["status"], "UNPROVEN  lab, since "), (["health"], "unproven: No requirement fails"),
+        for words, wanted in ((["status"], "UNPROVEN\nlab, since "), (["health"], "unproven: No requirement fails"),
                               (["report", "--requirement", "nlb"], "PASS  nlb"),
                               (["report", "--catalogue", "helpdesk-buttons"], "PASS  session"),
                               (["probe", "nlb", "maps"], "PASS  maps")):
@@ -201,8 +204,8 @@ class Running(SystemTest):
         self.assertEqual(self.daemon.reachctl("endpoint", "tcp", "192.0.2.1", "443").returncode, 3)
 
     def test_commands_print_json_that_is_the_daemons_answer(self):
-        self.assertEqual(set(json.loads(self.daemon.reachctl("report", "--format", "json").stdout)), set(self.daemon.ask("report")))
-        for words, method in ((["status"], "health"), (["health"], "health"), (["catalogues"], "catalogues")):
+        for words, method in ((["status"], "health"), (["health"], "health"), (["catalogues"], "catalogues"),
+                              (["report"], "report")):
             shown = json.loads(self.daemon.reachctl(*words, "--format", "json").stdout)
             self.assertEqual(set(shown), set(self.daemon.ask(method)))
 
@@ -218,8 +221,8 @@ class Running(SystemTest):
 class Absent(SystemTest):
     def test_every_command_says_that_there_is_no_daemon(self):
         self.site.fresh_directory("empty")
-        for words in (["status"], ["health"], ["health", "--format", "json"], ["report"], ["watch"], ["probe"], ["reload"],
-                      ["catalogues"], ["endpoint", "tcp", "10.0.0.1", "80"]):
+        for words in (["status"], ["health"], ["health", "--format", "json"], ["report"], ["watch"], ["probe"],
+                      ["reload"], ["catalogues"], ["endpoint", "tcp", "10.0.0.1", "80"]):
             done = self.site.reachctl(*words, runtime="empty")
             self.assertEqual((done.returncode, done.stdout), (3, ""), words)
             self.assertIn("reachctl: ", done.stderr)
@@ -245,12 +248,13 @@ class Log(SystemTest):
             lines = daemon.log().splitlines()
         for line in lines:
             self.assertRegex(line, rf"^{TIME} (info|warning|error) [a-z]+\.[a-z]+: .+")
-        self.assertRegex(lines[0], r" info daemon\.started: 16 requirements of 2 catalogues config=\S+ runtime_dir=\S+ version=\S+$")
+        self.assertRegex(lines[0], r" info daemon\.started: 16 requirements of 2 catalogues config=\S+ runtime_dir=\S+ "
+                                   r"version=\S+$")
         self.assertIn(" info daemon.stopping: ", lines[-1])
         changed = [line for line in lines if " verdict.changed: session: all 1500 endpoints are let through" in line]
         self.assertEqual(len(changed), 1, lines)
-        self.assertRegex(changed[0], "before=unproven catalogue=helpdesk-buttons endpoints=1500 failing=0 requirement=session "
-                                     "state=pass$")
+        self.assertRegex(changed[0], "before=unproven catalogue=helpdesk-buttons endpoints=1500 failing=0 "
+                                     "requirement=session state=pass$")
 
     def test_json_lines_parse_and_have_time_level_event_and_message(self):
         with self.site.daemon("--log-format", "json") as daemon:
@@ -267,7 +271,6 @@ class Log(SystemTest):
         for line in told:
             self.assertLessEqual({"catalogue", "requirement", "state", "before", "failing", "endpoints"}, set(line))
 
-    @unittest.expectedFailure  # most are not: a row judged before its own round has ended counts as told
     def test_first_result_of_every_row_is_told(self):
         self.fault("drop", port="443", address="15.200.134.197")
         with self.site.daemon("--log-format", "json") as daemon:
@@ -325,7 +328,6 @@ class End(SystemTest):
         self.assertEqual(answer["id"], 9)
         self.assertIn("error", answer)
 
-    @unittest.expectedFailure  # busy: "the files were read again while this was being measured"
     def test_client_that_waits_is_told_that_the_daemon_ends(self):
         self.assertEqual(self.ends_in_the_middle_of_a_probe()["error"]["data"]["reason"], "shutting_down")
 

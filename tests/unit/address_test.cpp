@@ -47,7 +47,8 @@ TEST(block, refuses_bits_below_the_prefix_and_bad_lengths)
 
 TEST(special_purpose, names_private_and_documentation_space_but_no_public_address)
 {
-    for (const char* text : {"10.77.1.80", "192.0.2.66", "127.0.0.1", "100.64.0.1", "fd00::1", "2001:db8::1"}) {
+    for (const char* text :
+         {"10.77.1.80", "192.0.2.66", "127.0.0.1", "100.64.0.1", "fd00::1", "2001:db8::1"}) {
         SCOPED_TRACE(text);
         EXPECT_TRUE(is_special_purpose(*parse_address(text)));
     }
@@ -59,12 +60,14 @@ TEST(special_purpose, names_private_and_documentation_space_but_no_public_addres
 
 TEST(host_name, accepts_names_and_refuses_addresses_and_broken_labels)
 {
-    for (const char* text : {"maps.googleapis.com", "1-courier.push.apple.com", "a_b.example.", "localhost"}) {
+    for (const char* text :
+         {"maps.googleapis.com", "1-courier.push.apple.com", "a_b.example.", "localhost"}) {
         SCOPED_TRACE(text);
         EXPECT_TRUE(is_host_name(text));
     }
     for (const char* text :
-         {"", ".", "a..b", "-a.example", "a-.example", "1.2.3.4", "10.1", "a b", "caf\xc3\xa9.example", "::1"}) {
+         {"", ".", "a..b", "-a.example", "a-.example", "1.2.3.4", "10.1", "a b", "caf\xc3\xa9.example",
+          "::1"}) {
         SCOPED_TRACE(text);
         EXPECT_FALSE(is_host_name(text));
     }
@@ -83,7 +86,8 @@ TEST(ports, parse_merges_and_prints)
 
 TEST(ports, refuses_anything_else)
 {
-    for (const char* text : {"", "0", "65536", "80,", ",80", "90-80", "80-", "-80", "0x50", "080", "80 ", "80-90-95"}) {
+    for (const char* text :
+         {"", "0", "65536", "80,", ",80", "90-80", "80-", "-80", "0x50", "080", "80 ", "80-90-95"}) {
         SCOPED_TRACE(text);
         EXPECT_FALSE(parse_ports(text));
     }

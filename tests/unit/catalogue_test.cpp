@@ -65,10 +65,12 @@ std::string to_line(const outbound& row)
     std::string line = to_string(row.transport);
     for (const auto& entry : row.destinations) {
         const auto* reference = std::get_if<value_ref>(&entry);
-        line += " " + (reference != nullptr ? "{" + reference->name + "}" : to_text(std::get<destination>(entry)));
+        line += " " +
+                (reference != nullptr ? "{" + reference->name + "}" : to_text(std::get<destination>(entry)));
     }
     const auto* reference = std::get_if<value_ref>(&row.ports);
-    line += " ports " + (reference != nullptr ? "{" + reference->name + "}" : to_text(std::get<port_set>(row.ports)));
+    line += " ports " +
+            (reference != nullptr ? "{" + reference->name + "}" : to_text(std::get<port_set>(row.ports)));
     return line + " " + to_string(row.expect);
 }
 
@@ -86,9 +88,12 @@ TEST(shipped_catalogues, hold_every_row_of_the_eschat_document)
     EXPECT_EQ(eschat.document.title, "Firewall Exceptions GovCloud");
     EXPECT_EQ(eschat.document.revised, "January 2023");
     EXPECT_EQ(eschat.contact, "ESChat Support");
-    EXPECT_EQ(ids_of(eschat),
-              (std::vector<std::string>{"provisioning", "provisioning-dr", "signaling", "signaling-dr", "data",
-                                        "data-dr", "nlb", "apns", "maps", "tcp-idle", "udp-idle"}));
+    EXPECT_EQ(
+        ids_of(eschat), (std::vector<std::string>{
+                            "provisioning", "provisioning-dr", "signaling", "signaling-dr", "data", "data-dr",
+                            "nlb", "apns", "maps", "tcp-idle", "udp-idle"
+                        })
+    );
     const std::pair<const char*, const char*> rows[] = {
         {"provisioning", "tcp 54.215.171.160 54.219.138.108 ports 80,443 service"},
         {"provisioning-dr", "tcp 35.153.48.78 ports 80,443 service"},
@@ -147,15 +152,21 @@ TEST(shipped_catalogues, hold_every_row_of_the_helpdesk_document)
 {
     const auto helpdesk = shipped("helpdesk-buttons");
     EXPECT_EQ(helpdesk.document.revised, "") << "the document carries no date";
-    EXPECT_EQ(ids_of(helpdesk),
-              (std::vector<std::string>{"getconf", "upload", "request-slot", "session", "inbound-api"}));
-    EXPECT_EQ(line_of(helpdesk, "getconf"), "tcp cfjex255ag.execute-api.us-east-1.amazonaws.com ports 443 service");
+    EXPECT_EQ(
+        ids_of(helpdesk),
+        (std::vector<std::string>{"getconf", "upload", "request-slot", "session", "inbound-api"})
+    );
+    EXPECT_EQ(
+        line_of(helpdesk, "getconf"), "tcp cfjex255ag.execute-api.us-east-1.amazonaws.com ports 443 service"
+    );
     EXPECT_EQ(line_of(helpdesk, "upload"), "tcp apc-button.s3.amazonaws.com ports 443 service");
     EXPECT_EQ(line_of(helpdesk, "request-slot"), "tcp connect.helpdeskbuttons.com ports 443 service");
     EXPECT_EQ(line_of(helpdesk, "session"), "tcp connect.helpdeskbuttons.com ports 2001-2500 path");
     const auto rule = std::get<inbound>(row_of(helpdesk, "inbound-api").what);
-    EXPECT_EQ(rule.sources,
-              (std::vector<ip_address>{*parse_address("174.129.157.90"), *parse_address("54.146.159.96")}));
+    EXPECT_EQ(
+        rule.sources,
+        (std::vector<ip_address>{*parse_address("174.129.157.90"), *parse_address("54.146.159.96")})
+    );
 }
 
 TEST(shipped_catalogues, explain_themselves)
@@ -246,8 +257,10 @@ std::string large_catalogue(std::size_t rows, std::size_t destinations)
     }
     std::string text = "{\"id\": \"t\", \"requirements\": [";
     for (std::size_t number = 0; number < rows; ++number) {
-        text += fmt::format("{}{{\"id\": \"r{}\", \"transport\": \"tcp\", \"destinations\": [{}], \"ports\": 1}}",
-                            number == 0 ? "" : ",", number, list);
+        text += fmt::format(
+            "{}{{\"id\": \"r{}\", \"transport\": \"tcp\", \"destinations\": [{}], \"ports\": 1}}",
+            number == 0 ? "" : ",", number, list
+        );
     }
     return text + "]}";
 }
@@ -261,8 +274,10 @@ TEST(catalogue, bounds_its_rows_and_their_destinations)
     EXPECT_EQ(to_lines(rows.error()), "c:1: /requirements: must have at most 1000 entries, not 1001\n");
     const auto destinations = parse_catalogue(large_catalogue(1, max_destinations + 1), "c");
     ASSERT_FALSE(destinations);
-    EXPECT_EQ(to_lines(destinations.error()),
-              "c:1: /requirements/0/destinations: must have at most 4096 entries, not 4097\n");
+    EXPECT_EQ(
+        to_lines(destinations.error()),
+        "c:1: /requirements/0/destinations: must have at most 4096 entries, not 4097\n"
+    );
 }
 
 TEST(catalogue, lists_its_faults_in_the_order_of_the_lines)
@@ -282,7 +297,8 @@ TEST(catalogue, tells_kinds_of_fault_apart)
 
 TEST(destination, prints_what_it_parsed)
 {
-    for (const char* text : {"192.0.2.1", "2001:db8::1", "17.0.0.0/8", "2001:db8::/32", "maps.googleapis.com"}) {
+    for (const char* text :
+         {"192.0.2.1", "2001:db8::1", "17.0.0.0/8", "2001:db8::/32", "maps.googleapis.com"}) {
         SCOPED_TRACE(text);
         const auto where = parse_destination(text);
         ASSERT_TRUE(where);
@@ -298,7 +314,8 @@ TEST(destination, prints_what_it_parsed)
 
 TEST(destination, is_never_multicast_broadcast_or_unspecified)
 {
-    for (const char* text : {"224.0.0.1", "239.1.2.3", "255.255.255.255", "0.0.0.0", "::", "ff02::1", "224.0.0.0/8"}) {
+    for (const char* text :
+         {"224.0.0.1", "239.1.2.3", "255.255.255.255", "0.0.0.0", "::", "ff02::1", "224.0.0.0/8"}) {
         SCOPED_TRACE(text);
         EXPECT_TRUE(destination_fault(text));
     }

@@ -121,10 +121,11 @@ TEST(config, reads_every_key)
 
 TEST(config, accepts_both_ends_of_every_range)
 {
-    for (const char* limits : {R"("new_flows_per_s": 0)", R"("new_flows_per_s": 100000)",
-                               R"("new_flows_per_destination_per_s": 100000)", R"("in_flight": 1)", R"("in_flight": 10000)",
-                               R"("connect_timeout_ms": 100)", R"("connect_timeout_ms": 60000)", R"("attempts": 1)",
-                               R"("attempts": 10)"}) {
+    for (const char* limits :
+         {R"("new_flows_per_s": 0)", R"("new_flows_per_s": 100000)",
+          R"("new_flows_per_destination_per_s": 100000)", R"("in_flight": 1)", R"("in_flight": 10000)",
+          R"("connect_timeout_ms": 100)", R"("connect_timeout_ms": 60000)", R"("attempts": 1)",
+          R"("attempts": 10)"}) {
         EXPECT_TRUE(parse_config(std::string{"{\"limits\": {"} + limits + "}}", "f")) << limits;
     }
 }
@@ -148,8 +149,10 @@ TEST(check_against, works_without_lines_when_it_gets_another_text)
     config site;
     site.catalogues = {"nothing"};
     const auto faults = check_against(site, shipped_catalogues(), "not json", "f");
-    EXPECT_EQ(to_lines(faults),
-              "f: /catalogues/0: there is no catalogue 'nothing'; known: eschat-govcloud, helpdesk-buttons\n");
+    EXPECT_EQ(
+        to_lines(faults),
+        "f: /catalogues/0: there is no catalogue 'nothing'; known: eschat-govcloud, helpdesk-buttons\n"
+    );
     EXPECT_EQ(faults.front().code, errc::not_found);
 }
 
@@ -157,16 +160,19 @@ TEST(check_against, says_nothing_about_other_catalogues_when_there_is_none)
 {
     config site;
     site.catalogues = {"x"};
-    EXPECT_EQ(to_lines(check_against(site, {}, "{\"catalogues\":\n[\"x\"]}", "f")),
-              "f:2: /catalogues/0: there is no catalogue 'x'\n");
+    EXPECT_EQ(
+        to_lines(check_against(site, {}, "{\"catalogues\":\n[\"x\"]}", "f")),
+        "f:2: /catalogues/0: there is no catalogue 'x'\n"
+    );
 }
 
 TEST(listen_address, is_an_address_and_a_port_and_nothing_else)
 {
     EXPECT_EQ(parse_listen_address("127.0.0.1:80"), (listen_address{*parse_address("127.0.0.1"), 80}));
     EXPECT_EQ(parse_listen_address("[::1]:65535"), (listen_address{*parse_address("::1"), 65535}));
-    for (const char* text : {"", ":", "127.0.0.1", ":80", "[::1]", "::1:80", "[127.0.0.1]:80", "localhost:80",
-                             "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:8 0", "127.0.0.1:80-90", "[]:80", "[:80"}) {
+    for (const char* text :
+         {"", ":", "127.0.0.1", ":80", "[::1]", "::1:80", "[127.0.0.1]:80", "localhost:80", "127.0.0.1:0",
+          "127.0.0.1:65536", "127.0.0.1:8 0", "127.0.0.1:80-90", "[]:80", "[:80"}) {
         SCOPED_TRACE(text);
         EXPECT_FALSE(parse_listen_address(text));
     }
@@ -184,8 +190,10 @@ TEST_P(invalid_config, is_refused_in_words_that_name_the_line_and_the_remedy)
     const auto parsed = parse_config(text, name);
     ASSERT_EQ(parsed.has_value(), name.starts_with("invalid-check-"));
     auto expected = path;
-    EXPECT_EQ(to_lines(parsed ? check_against(*parsed, shipped_catalogues(), text, name) : parsed.error()),
-              contents(expected.replace_extension(".expected")));
+    EXPECT_EQ(
+        to_lines(parsed ? check_against(*parsed, shipped_catalogues(), text, name) : parsed.error()),
+        contents(expected.replace_extension(".expected"))
+    );
 }
 
 std::vector<std::filesystem::path> invalid_files()

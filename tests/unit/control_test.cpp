@@ -67,7 +67,8 @@ TEST(control, describes_the_table_to_clients)
 {
     const auto table = describe_methods();
     EXPECT_EQ(table["methods"].size(), control_methods().size());
-    const auto endpoint = std::ranges::find_if(table["methods"], [](const json& one) { return one["name"] == "endpoint"; });
+    const auto endpoint =
+        std::ranges::find_if(table["methods"], [](const json& one) { return one["name"] == "endpoint"; });
     ASSERT_NE(endpoint, table["methods"].end());
     EXPECT_EQ((*endpoint)["access"], "read");
     EXPECT_EQ((*endpoint)["params"].size(), 4U);
@@ -96,7 +97,8 @@ std::string document()
 }
 
 // What stands in backquotes at the beginning of lines that begin with `prefix`.
-std::multiset<std::string> documented(const std::string& prefix, const std::string& from, const std::string& to)
+std::multiset<std::string>
+documented(const std::string& prefix, const std::string& from, const std::string& to)
 {
     const auto whole = document();
     const auto begin = whole.find(from);
@@ -140,7 +142,8 @@ TEST(control, names_every_parameter_and_the_access_in_the_document)
         const auto begin = whole.find("### `" + std::string{method.name} + "`");
         ASSERT_NE(begin, std::string::npos) << method.name;
         const auto entry = whole.substr(begin, whole.find("\n##", begin + 1) - begin);
-        EXPECT_NE(entry.find(std::string{"Access: "} + to_string(method.access) + "."), std::string::npos) << method.name;
+        EXPECT_NE(entry.find(std::string{"Access: "} + to_string(method.access) + "."), std::string::npos)
+            << method.name;
         for (const auto& parameter : method.parameters()) {
             EXPECT_NE(entry.find("`" + std::string{parameter.name} + "`"), std::string::npos)
                 << method.name << " " << parameter.name;
@@ -165,7 +168,10 @@ TEST(control, takes_a_request_with_a_text_a_number_or_null_as_its_id)
 TEST(control, refuses_any_other_id)
 {
     for (const auto* id : {"true", "[1]", "{}"}) {
-        EXPECT_EQ(refused(R"({"jsonrpc":"2.0","method":"health","id":)" + std::string{id} + "}"), "invalid_request at id");
+        EXPECT_EQ(
+            refused(R"({"jsonrpc":"2.0","method":"health","id":)" + std::string{id} + "}"),
+            "invalid_request at id"
+        );
     }
 }
 
@@ -290,8 +296,12 @@ TEST(control, refuses_parameters_that_are_no_object)
 
 TEST(control, checks_every_kind_of_parameter)
 {
-    const auto endpoint = [](const std::string& address, const std::string& port, const std::string& transport) {
-        return refused(call("endpoint", R"({"address":)" + address + R"(,"port":)" + port + R"(,"transport":)" + transport + "}"));
+    const auto endpoint = [](const std::string& address, const std::string& port,
+                             const std::string& transport) {
+        return refused(call(
+            "endpoint",
+            R"({"address":)" + address + R"(,"port":)" + port + R"(,"transport":)" + transport + "}"
+        ));
     };
     EXPECT_EQ(endpoint(R"("192.0.2.1")", "443", R"("tcp")"), "accepted");
     EXPECT_EQ(endpoint(R"("2001:db8::1")", "65535", R"("udp")"), "accepted");
@@ -302,13 +312,16 @@ TEST(control, checks_every_kind_of_parameter)
         EXPECT_EQ(endpoint(R"("192.0.2.1")", port, R"("tcp")"), "invalid_parameter at params.port") << port;
     }
     for (const auto* transport : {R"("TCP")", R"("sctp")", "6"}) {
-        EXPECT_EQ(endpoint(R"("192.0.2.1")", "1", transport), "invalid_parameter at params.transport") << transport;
+        EXPECT_EQ(endpoint(R"("192.0.2.1")", "1", transport), "invalid_parameter at params.transport")
+            << transport;
     }
 }
 
 TEST(control, refuses_texts_that_are_too_long_or_have_control_characters)
 {
-    const auto with = [](const std::string& text) { return refused(call("report", R"({"catalogue":")" + text + "\"}")); };
+    const auto with = [](const std::string& text) {
+        return refused(call("report", R"({"catalogue":")" + text + "\"}"));
+    };
     EXPECT_EQ(with("a b"), "accepted");
     EXPECT_EQ(with(std::string(max_text_bytes, 'x')), "accepted");
     EXPECT_EQ(with(std::string(max_text_bytes + 1, 'x')), "invalid_parameter at params.catalogue");
@@ -318,16 +331,24 @@ TEST(control, refuses_texts_that_are_too_long_or_have_control_characters)
 
 TEST(control, names_the_parameter_that_is_missing)
 {
-    EXPECT_EQ(refused(call("endpoint", R"({"address":"192.0.2.1","transport":"tcp"})")), "missing_parameter at params.port");
+    EXPECT_EQ(
+        refused(call("endpoint", R"({"address":"192.0.2.1","transport":"tcp"})")),
+        "missing_parameter at params.port"
+    );
 }
 
 // ---- lines
 
 TEST(control, encodes_each_message_as_one_line)
 {
-    EXPECT_EQ(encode_result(7, {{"a", "b\nc"}}), "{\"id\":7,\"jsonrpc\":\"2.0\",\"result\":{\"a\":\"b\\nc\"}}\n");
+    EXPECT_EQ(
+        encode_result(7, {{"a", "b\nc"}}), "{\"id\":7,\"jsonrpc\":\"2.0\",\"result\":{\"a\":\"b\\nc\"}}\n"
+    );
     EXPECT_EQ(encode_result(nullptr, nullptr), "{\"id\":null,\"jsonrpc\":\"2.0\",\"result\":null}\n");
-    EXPECT_EQ(encode_notification("event", {{"seq", 1}}), "{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{\"seq\":1}}\n");
+    EXPECT_EQ(
+        encode_notification("event", {{"seq", 1}}),
+        "{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{\"seq\":1}}\n"
+    );
     EXPECT_TRUE(parse(encode_request("x", "health", json::object())));
 }
 
@@ -340,14 +361,21 @@ TEST(control, replaces_text_that_is_not_utf8_in_answers)
 TEST(control, encodes_errors_with_reason_and_what_there_is_of_field_hint_and_details)
 {
     auto error = make_error(reasons::rejected, "no");
-    EXPECT_EQ(json::parse(encode_error(1, error)),
-              (json{{"id", 1}, {"jsonrpc", "2.0"},
-                    {"error", {{"code", -32011}, {"message", "no"}, {"data", {{"reason", "rejected"}}}}}}));
+    EXPECT_EQ(
+        json::parse(encode_error(1, error)),
+        (json{
+            {"id", 1},
+            {"jsonrpc", "2.0"},
+            {"error", {{"code", -32011}, {"message", "no"}, {"data", {{"reason", "rejected"}}}}}
+        })
+    );
     error.field = "params.x";
     error.hint = "try y";
     error.details = {{"faults", {1, 2}}, {"reason", "cannot replace the word"}};
     const auto data = json::parse(encode_error(1, error))["error"]["data"];
-    EXPECT_EQ(data, (json{{"reason", "rejected"}, {"field", "params.x"}, {"hint", "try y"}, {"faults", {1, 2}}}));
+    EXPECT_EQ(
+        data, (json{{"reason", "rejected"}, {"field", "params.x"}, {"hint", "try y"}, {"faults", {1, 2}}})
+    );
 }
 
 TEST(control, decodes_the_errors_that_it_encodes)

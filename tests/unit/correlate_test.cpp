@@ -31,8 +31,11 @@ TEST(silence, beside_an_answering_port_is_told_as_this_port_only)
     for (const auto& answer : {outcome{connected{}}, outcome{refused{}}}) {
         SCOPED_TRACE(outcome_word(answer));
         auto it = make_scene();
-        it.add("row", expectation::service, {make_endpoint(server_text, 80, {make_seen(answer)}),
-                                             make_endpoint(server_text, 443, make_silence())});
+        it.add(
+            "row", expectation::service,
+            {make_endpoint(server_text, 80, {make_seen(answer)}),
+             make_endpoint(server_text, 443, make_silence())}
+        );
         it.evaluate();
         const auto& silent = it.judged("row", 1);
         EXPECT_EQ(silent.kind, verdict_kind::blocked);
@@ -57,8 +60,11 @@ TEST(silence, of_a_whole_address_while_others_answer_may_be_a_dead_host_and_blam
 TEST(silence, of_everything_is_said_to_be_everything)
 {
     auto it = make_scene();
-    it.add("row", expectation::service, {make_endpoint(server_text, 443, make_silence()),
-                                         make_endpoint(other_server_text, 443, make_silence())});
+    it.add(
+        "row", expectation::service,
+        {make_endpoint(server_text, 443, make_silence()),
+         make_endpoint(other_server_text, 443, make_silence())}
+    );
     it.evaluate();
     EXPECT_TRUE(says(it.judged("row", 0), "nothing answers from here at all"));
     EXPECT_TRUE(says(it.judged("row", 1), "nothing answers from here at all"));
@@ -67,8 +73,11 @@ TEST(silence, of_everything_is_said_to_be_everything)
 TEST(silence, is_not_explained_by_a_rejection_as_that_is_no_answer_of_the_address)
 {
     auto it = make_scene();
-    it.add("row", expectation::service, {make_endpoint(server_text, 80, {make_seen(make_icmp(gateway_text, 3, 13))}),
-                                         make_endpoint(server_text, 443, make_silence())});
+    it.add(
+        "row", expectation::service,
+        {make_endpoint(server_text, 80, {make_seen(make_icmp(gateway_text, 3, 13))}),
+         make_endpoint(server_text, 443, make_silence())}
+    );
     it.evaluate();
     EXPECT_FALSE(says(it.judged("row", 1), "port 80"));
     EXPECT_TRUE(says(it.judged("row", 1), "nothing answers from here at all"));
@@ -80,8 +89,10 @@ TEST(silence, of_udp_and_after_a_connection_is_left_as_it_is)
     auto udp = make_endpoint(server_text, 4200, make_silence(transport::udp));
     udp.transport = transport::udp;
     it.add("udp", expectation::path, {udp});
-    it.add("tls", expectation::service,
-           {make_named("a.example", other_server_text, 443, make_greeted(no_reply{seconds{3}}, probe_kind::tls))});
+    it.add(
+        "tls", expectation::service,
+        {make_named("a.example", other_server_text, 443, make_greeted(no_reply{seconds{3}}, probe_kind::tls))}
+    );
     it.evaluate();
     EXPECT_FALSE(says(it.judged("udp"), "nothing answers"));
     EXPECT_FALSE(says(it.judged("tls"), "port 443"));
@@ -91,8 +102,9 @@ TEST(silence, of_udp_and_after_a_connection_is_left_as_it_is)
 
 TEST(redirect, to_a_foreign_host_seen_once_is_unproven_and_names_the_host)
 {
-    for (const char* location : {"http://login.portal.test/hotel", "HTTP://LOGIN.PORTAL.TEST:8080/",
-                                 "https://user:pw@login.portal.test?x=1", "http://login.portal.test#top"}) {
+    for (const char* location :
+         {"http://login.portal.test/hotel", "HTTP://LOGIN.PORTAL.TEST:8080/",
+          "https://user:pw@login.portal.test?x=1", "http://login.portal.test#top"}) {
         SCOPED_TRACE(location);
         const auto judged = judge_alone(make_named("a.example", server_text, 80, redirected(location)));
         EXPECT_EQ(judged.kind, verdict_kind::unproven);
@@ -105,11 +117,14 @@ TEST(redirect, to_a_foreign_host_seen_once_is_unproven_and_names_the_host)
 
 TEST(redirect, to_the_names_own_domain_or_to_a_path_is_open)
 {
-    for (const char* location : {"https://a.vendor.test/", "https://www.vendor.test/", "https://VENDOR.test:443/x",
-                                 "/login", "index.html", ""}) {
+    for (const char* location :
+         {"https://a.vendor.test/", "https://www.vendor.test/", "https://VENDOR.test:443/x", "/login",
+          "index.html", ""}) {
         SCOPED_TRACE(location);
-        EXPECT_EQ(judge_alone(make_named("a.vendor.test", server_text, 80, redirected(location))).kind,
-                  verdict_kind::open);
+        EXPECT_EQ(
+            judge_alone(make_named("a.vendor.test", server_text, 80, redirected(location))).kind,
+            verdict_kind::open
+        );
     }
 }
 
@@ -119,14 +134,16 @@ TEST(redirect, counts_only_with_a_redirecting_status)
         SCOPED_TRACE(status);
         auto answer = make_redirect("http://login.portal.test/");
         answer.status = status;
-        const auto one = make_named("a.example", server_text, 80, make_greeted(answer, probe_kind::http_head));
+        const auto one =
+            make_named("a.example", server_text, 80, make_greeted(answer, probe_kind::http_head));
         EXPECT_EQ(judge_alone(one).kind, verdict_kind::open);
     }
     for (const unsigned status : {300U, 301U, 307U, 399U}) {
         SCOPED_TRACE(status);
         auto answer = make_redirect("http://login.portal.test/");
         answer.status = status;
-        const auto one = make_named("a.example", server_text, 80, make_greeted(answer, probe_kind::http_head));
+        const auto one =
+            make_named("a.example", server_text, 80, make_greeted(answer, probe_kind::http_head));
         EXPECT_EQ(judge_alone(one).kind, verdict_kind::unproven);
     }
 }
@@ -134,10 +151,14 @@ TEST(redirect, counts_only_with_a_redirecting_status)
 TEST(redirect, alike_for_names_of_different_owners_is_a_captive_portal)
 {
     auto it = make_scene();
-    it.add("one", expectation::service,
-           {make_named("a.one.test", server_text, 80, redirected("http://login.portal.test/?from=one"))});
-    it.add("two", expectation::service,
-           {make_named("b.two.test", other_server_text, 80, redirected("http://login.portal.test/?from=two"))});
+    it.add(
+        "one", expectation::service,
+        {make_named("a.one.test", server_text, 80, redirected("http://login.portal.test/?from=one"))}
+    );
+    it.add(
+        "two", expectation::service,
+        {make_named("b.two.test", other_server_text, 80, redirected("http://login.portal.test/?from=two"))}
+    );
     it.evaluate();
     for (const char* row : {"one", "two"}) {
         SCOPED_TRACE(row);
@@ -151,9 +172,11 @@ TEST(redirect, alike_for_names_of_different_owners_is_a_captive_portal)
 TEST(redirect, alike_for_names_of_one_owner_is_no_proof_of_a_portal)
 {
     auto it = make_scene();
-    it.add("one", expectation::service,
-           {make_named("a.vendor.test", server_text, 80, redirected("http://cdn.other.test/")),
-            make_named("b.vendor.test", other_server_text, 80, redirected("http://cdn.other.test/"))});
+    it.add(
+        "one", expectation::service,
+        {make_named("a.vendor.test", server_text, 80, redirected("http://cdn.other.test/")),
+         make_named("b.vendor.test", other_server_text, 80, redirected("http://cdn.other.test/"))}
+    );
     it.evaluate();
     EXPECT_EQ(it.judged("one", 0).kind, verdict_kind::unproven);
     EXPECT_EQ(it.judged("one", 1).kind, verdict_kind::unproven);
@@ -162,10 +185,14 @@ TEST(redirect, alike_for_names_of_one_owner_is_no_proof_of_a_portal)
 TEST(redirect, of_different_owners_to_different_hosts_is_no_proof_of_a_portal)
 {
     auto it = make_scene();
-    it.add("one", expectation::service,
-           {make_named("a.one.test", server_text, 80, redirected("http://home.three.test/"))});
-    it.add("two", expectation::service,
-           {make_named("b.two.test", other_server_text, 80, redirected("http://home.four.test/"))});
+    it.add(
+        "one", expectation::service,
+        {make_named("a.one.test", server_text, 80, redirected("http://home.three.test/"))}
+    );
+    it.add(
+        "two", expectation::service,
+        {make_named("b.two.test", other_server_text, 80, redirected("http://home.four.test/"))}
+    );
     it.evaluate();
     EXPECT_EQ(it.judged("one").kind, verdict_kind::unproven);
     EXPECT_EQ(it.judged("two").kind, verdict_kind::unproven);
@@ -173,10 +200,12 @@ TEST(redirect, of_different_owners_to_different_hosts_is_no_proof_of_a_portal)
 
 TEST(redirect, into_private_space_is_a_captive_portal_by_itself)
 {
-    const auto inside = judge_alone(make_named("a.example", server_text, 80, redirected("http://10.1.0.1:8000/")));
+    const auto inside =
+        judge_alone(make_named("a.example", server_text, 80, redirected("http://10.1.0.1:8000/")));
     EXPECT_EQ(inside.kind, verdict_kind::intercepted);
     EXPECT_TRUE(says(inside, "10.1.0.1"));
-    const auto outside = judge_alone(make_named("a.example", server_text, 80, redirected("http://81.2.69.1:8000/")));
+    const auto outside =
+        judge_alone(make_named("a.example", server_text, 80, redirected("http://81.2.69.1:8000/")));
     EXPECT_EQ(outside.kind, verdict_kind::unproven);
 }
 
@@ -225,8 +254,11 @@ TEST(forged_names, do_not_count_literals_and_spare_other_addresses)
     it.add("literal", expectation::service, {make_endpoint(server_text, 443, answered())});
     it.evaluate();
     EXPECT_EQ(it.judged("one").kind, verdict_kind::open);
-    it.add("three", expectation::service, {make_named("c.three.test", server_text, 443, answered()),
-                                           make_named("c.three.test", other_server_text, 443, answered())});
+    it.add(
+        "three", expectation::service,
+        {make_named("c.three.test", server_text, 443, answered()),
+         make_named("c.three.test", other_server_text, 443, answered())}
+    );
     it.evaluate();
     EXPECT_EQ(it.judged("one").kind, verdict_kind::intercepted);
     EXPECT_EQ(it.judged("literal").kind, verdict_kind::open);

@@ -16,8 +16,8 @@ std::vector<std::string> texts(const std::vector<endpoint_state>& endpoints)
     std::vector<std::string> out;
     for (const auto& one : endpoints) {
         out.push_back(
-            one.name + "|" + (one.address ? to_text(*one.address) : "") + "|" + std::to_string(one.port) + "|" +
-            one.vantage
+            one.name + "|" + (one.address ? to_text(*one.address) : "") + "|" + std::to_string(one.port) +
+            "|" + one.vantage
         );
     }
     return out;
@@ -32,11 +32,16 @@ TEST(expand, makes_every_address_times_every_port_literals_first)
     row.names = {"vendor.example"};
     const auto lookup = make_lookup("vendor.example", {other_server_text, server6_text});
     const auto made = expand(row, {lookup}, routing_table, {});
-    EXPECT_EQ(texts(made), (list{
-        "|54.215.171.160|80|", "|54.215.171.160|443|",
-        "vendor.example|54.219.138.108|80|", "vendor.example|54.219.138.108|443|",
-        "vendor.example|2600:1f00::10|80|", "vendor.example|2600:1f00::10|443|",
-    }));
+    EXPECT_EQ(
+        texts(made), (list{
+                         "|54.215.171.160|80|",
+                         "|54.215.171.160|443|",
+                         "vendor.example|54.219.138.108|80|",
+                         "vendor.example|54.219.138.108|443|",
+                         "vendor.example|2600:1f00::10|80|",
+                         "vendor.example|2600:1f00::10|443|",
+                     })
+    );
 }
 
 TEST(expand, gives_endpoints_the_transport_of_the_row_and_the_servers_of_the_name)
@@ -90,22 +95,32 @@ TEST(expand, repeats_everything_for_each_vantage)
 {
     auto row = make_outbound(expectation::service, "80,443");
     row.addresses = {make_address(server_text)};
-    const std::vector<vantage> both{{.name = "wired", .interface = "eth0", .source = {}},
-                                    {.name = "voice", .interface = {}, .source = make_address("10.20.0.5")}};
-    EXPECT_EQ(texts(expand(row, {}, both, {})), (list{
-        "|54.215.171.160|80|wired", "|54.215.171.160|443|wired",
-        "|54.215.171.160|80|voice", "|54.215.171.160|443|voice",
-    }));
+    const std::vector<vantage> both{
+        {.name = "wired", .interface = "eth0", .source = {}},
+        {.name = "voice", .interface = {}, .source = make_address("10.20.0.5")}
+    };
+    EXPECT_EQ(
+        texts(expand(row, {}, both, {})), (list{
+                                              "|54.215.171.160|80|wired",
+                                              "|54.215.171.160|443|wired",
+                                              "|54.215.171.160|80|voice",
+                                              "|54.215.171.160|443|voice",
+                                          })
+    );
 }
 
 TEST(expand, does_not_send_from_an_address_of_the_other_family)
 {
     auto row = make_outbound(expectation::service);
     row.names = {"vendor.example"};
-    const std::vector<vantage> both{{.name = "four", .interface = {}, .source = make_address("10.20.0.5")},
-                                    {.name = "six", .interface = {}, .source = make_address("2600::5")}};
+    const std::vector<vantage> both{
+        {.name = "four", .interface = {}, .source = make_address("10.20.0.5")},
+        {.name = "six", .interface = {}, .source = make_address("2600::5")}
+    };
     const auto made = expand(row, {make_lookup("vendor.example", {server_text, server6_text})}, both, {});
-    EXPECT_EQ(texts(made), (list{"vendor.example|54.215.171.160|443|four", "vendor.example|2600:1f00::10|443|six"}));
+    EXPECT_EQ(
+        texts(made), (list{"vendor.example|54.215.171.160|443|four", "vendor.example|2600:1f00::10|443|six"})
+    );
 }
 
 TEST(expand, keeps_what_is_known_of_the_same_target_only)
@@ -137,7 +152,9 @@ TEST(expand, knows_nothing_of_one_vantage_from_another)
     row.addresses = {make_address(server_text)};
     auto before = expand(row, {}, {vantage{.name = "wired", .interface = {}, .source = {}}}, {});
     before[0].seen = {make_seen(connected{})};
-    EXPECT_TRUE(expand(row, {}, {vantage{.name = "voice", .interface = {}, .source = {}}}, before)[0].seen.empty());
+    EXPECT_TRUE(
+        expand(row, {}, {vantage{.name = "voice", .interface = {}, .source = {}}}, before)[0].seen.empty()
+    );
 }
 
 TEST(expand, forgets_addresses_that_the_name_no_longer_has_and_judges_the_name_anew)
@@ -145,7 +162,8 @@ TEST(expand, forgets_addresses_that_the_name_no_longer_has_and_judges_the_name_a
     auto row = make_outbound(expectation::service);
     row.names = {"vendor.example"};
     const auto before = expand(row, {make_lookup("vendor.example", {server_text})}, routing_table, {});
-    const auto moved = expand(row, {make_lookup("vendor.example", {other_server_text})}, routing_table, before);
+    const auto moved =
+        expand(row, {make_lookup("vendor.example", {other_server_text})}, routing_table, before);
     EXPECT_EQ(texts(moved), (list{"vendor.example|54.219.138.108|443|"}));
     const auto gone =
         expand(row, {make_failed_lookup("vendor.example", dns_status::no_reply)}, routing_table, before);
@@ -160,13 +178,14 @@ TEST(new_addresses, are_those_of_names_that_were_not_there_before_each_once)
     row.addresses = {make_address("1.2.3.4")};
     row.names = {"a.example", "b.example"};
     const auto before = expand(
-        row, {make_lookup("a.example", {server_text}), make_lookup("b.example", {server_text})}, routing_table, {}
+        row, {make_lookup("a.example", {server_text}), make_lookup("b.example", {server_text})},
+        routing_table, {}
     );
     const auto now = expand(
         row,
-        {make_lookup("a.example", {server_text, other_server_text}), make_lookup("b.example", {other_server_text})},
-        routing_table,
-        {}
+        {make_lookup("a.example", {server_text, other_server_text}),
+         make_lookup("b.example", {other_server_text})},
+        routing_table, {}
     );
     EXPECT_EQ(new_addresses(before, now), (list{"a.example 54.219.138.108", "b.example 54.219.138.108"}));
     EXPECT_TRUE(new_addresses(now, now).empty());
@@ -177,7 +196,8 @@ TEST(new_addresses, are_none_for_literals_and_names_without_address)
     auto row = make_outbound(expectation::service);
     row.addresses = {make_address(server_text)};
     row.names = {"a.example"};
-    const auto now = expand(row, {make_failed_lookup("a.example", dns_status::no_such_name)}, routing_table, {});
+    const auto now =
+        expand(row, {make_failed_lookup("a.example", dns_status::no_such_name)}, routing_table, {});
     EXPECT_TRUE(new_addresses({}, now).empty());
 }
 

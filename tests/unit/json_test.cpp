@@ -28,19 +28,21 @@ std::string nested(std::size_t depth)
 
 TEST(json, keeps_the_line_on_which_every_value_begins)
 {
-    const auto document = document_of("// a comment\n"     // 1
-                                      "{\n"                // 2
-                                      "  \"a\": 1,\n"      // 3
-                                      "  \"b\":\n"         // 4
-                                      "    2\n"            // 5
-                                      "  , \"c\": [3\n"    // 6
-                                      "  ,\n"              // 7
-                                      "  {\"d/e~\": true}" // 8
-                                      "\n  ],\n"           // 9
-                                      "  \"f\": {}, \"g\": \"x\", \"h\": null, \"i\": 1.5}\n");
-    const std::map<std::string, unsigned> lines = {
-        {"", 2},         {"/a", 3},  {"/b", 5},  {"/c", 6},  {"/c/0", 6}, {"/c/1", 8}, {"/c/1/d~1e~0", 8},
-        {"/f", 10}, {"/g", 10}, {"/h", 10}, {"/i", 10}};
+    const auto document = document_of(
+        "// a comment\n"     // 1
+        "{\n"                // 2
+        "  \"a\": 1,\n"      // 3
+        "  \"b\":\n"         // 4
+        "    2\n"            // 5
+        "  , \"c\": [3\n"    // 6
+        "  ,\n"              // 7
+        "  {\"d/e~\": true}" // 8
+        "\n  ],\n"           // 9
+        "  \"f\": {}, \"g\": \"x\", \"h\": null, \"i\": 1.5}\n"
+    );
+    const std::map<std::string, unsigned> lines = {{"", 2},     {"/a", 3},   {"/b", 5},          {"/c", 6},
+                                                   {"/c/0", 6}, {"/c/1", 8}, {"/c/1/d~1e~0", 8}, {"/f", 10},
+                                                   {"/g", 10},  {"/h", 10},  {"/i", 10}};
     EXPECT_EQ(document.lines, lines);
 }
 
@@ -125,7 +127,8 @@ TEST(json, says_where_and_what_is_wrong_in_words)
 
 TEST(json, never_lets_the_library_speak_for_itself)
 {
-    for (const char* text : {"{", "[", "\"", "1e999", "{\"a\"", "nul", "[1,,2]", "{,}", "]", "-", "\xEF\xBB", "/*"}) {
+    for (const char* text :
+         {"{", "[", "\"", "1e999", "{\"a\"", "nul", "[1,,2]", "{,}", "]", "-", "\xEF\xBB", "/*"}) {
         SCOPED_TRACE(text);
         const auto fault = fault_of(text);
         EXPECT_NE(fault, "parsed");
@@ -150,7 +153,9 @@ TEST(json, refuses_a_nul_byte_that_would_hide_what_follows)
 TEST(json, refuses_duplicate_keys_at_any_depth_and_names_the_first)
 {
     EXPECT_EQ(fault_of("{\"a\": 1,\n\"a\": 2}"), "f.json:2: the key 'a' is already on line 1");
-    EXPECT_EQ(fault_of("[{\n\"x\": [],\n\"y\": 1,\n\"x\": 1}]"), "f.json:4: /0: the key 'x' is already on line 2");
+    EXPECT_EQ(
+        fault_of("[{\n\"x\": [],\n\"y\": 1,\n\"x\": 1}]"), "f.json:4: /0: the key 'x' is already on line 2"
+    );
     EXPECT_EQ(fault_of("{\"a\": 1, \"\\u0061\": 2}"), "f.json:1: the key 'a' is already on line 1");
     EXPECT_TRUE(parse_json("{\"a\": {\"a\": [{\"a\": 1}]}}", "f", comments::refused));
 }
@@ -174,7 +179,9 @@ TEST(json, keeps_whole_numbers_of_64_bits_and_refuses_larger_ones)
     const auto document = document_of("[18446744073709551615, -9223372036854775808]");
     EXPECT_EQ(document.value[0].get<std::uint64_t>(), std::numeric_limits<std::uint64_t>::max());
     EXPECT_EQ(document.value[1].get<std::int64_t>(), std::numeric_limits<std::int64_t>::min());
-    EXPECT_EQ(fault_of("{\"a\":\n18446744073709551616}"), "f.json:2: the number '18446744073709551616' is too large");
+    EXPECT_EQ(
+        fault_of("{\"a\":\n18446744073709551616}"), "f.json:2: the number '18446744073709551616' is too large"
+    );
     EXPECT_EQ(fault_of("-9223372036854775809"), "f.json:1: the number '-9223372036854775809' is too large");
     EXPECT_EQ(fault_of("[1e400]"), "f.json:1: column 2: the number '1e400' is too large");
     EXPECT_LT(fault_of(std::string(100000, '9')).size(), 120U) << "a long number is not repeated in full";
@@ -182,7 +189,8 @@ TEST(json, keeps_whole_numbers_of_64_bits_and_refuses_larger_ones)
 
 TEST(json, dumps_what_it_parsed_and_never_throws)
 {
-    for (const char* text : {"{\"a\":[1,-2,3.5,true,null,\"x\\n\"],\"b\":{}}", "[]", "\"\\u0000\"", "18446744073709551615"}) {
+    for (const char* text :
+         {"{\"a\":[1,-2,3.5,true,null,\"x\\n\"],\"b\":{}}", "[]", "\"\\u0000\"", "18446744073709551615"}) {
         SCOPED_TRACE(text);
         EXPECT_EQ(dump(document_of(text).value), text);
     }
@@ -205,7 +213,8 @@ TEST(json, quotes_for_a_message_without_control_characters)
     for (int i = 0; i < 40; ++i) {
         umlauts += "\xC3\xA4";
     }
-    EXPECT_EQ(in_quotes("x" + umlauts), "'x" + umlauts.substr(0, 58) + "...'") << "no character is cut in two";
+    EXPECT_EQ(in_quotes("x" + umlauts), "'x" + umlauts.substr(0, 58) + "...'")
+        << "no character is cut in two";
 }
 
 TEST(json, suggests_the_nearest_known_word_and_nothing_far_fetched)
@@ -257,8 +266,10 @@ TEST_F(reading, hands_out_typed_values)
 
 TEST_F(reading, notes_every_fault_of_an_object_and_its_line)
 {
-    auto reader = read("{\"t\": 1,\n\"b\": \"yes\",\n\"i\": 11,\n\"j\": 4.0,\n\"k\": \"4\",\n\"l\": \"a\",\n"
-                       "\"m\": [1, \"a\"],\n\"n\": [1, 0],\n\"tt\": 1}");
+    auto reader = read(
+        "{\"t\": 1,\n\"b\": \"yes\",\n\"i\": 11,\n\"j\": 4.0,\n\"k\": \"4\",\n\"l\": \"a\",\n"
+        "\"m\": [1, \"a\"],\n\"n\": [1, 0],\n\"tt\": 1}"
+    );
     reader.allow({"t", "b", "i", "j", "k", "l", "m", "n"});
     EXPECT_EQ(reader.text("t"), std::nullopt);
     EXPECT_EQ(reader.boolean("b"), std::nullopt);
@@ -269,26 +280,34 @@ TEST_F(reading, notes_every_fault_of_an_object_and_its_line)
     EXPECT_EQ(reader.texts("m"), std::nullopt);
     EXPECT_EQ(reader.integers("n", 1, 2), std::nullopt);
     reader.require("x", "a number");
-    EXPECT_EQ(noted(), "f.json:9: /tt: unknown key 'tt'; did you mean 't'?\n"
-                       "f.json:1: /t: must be text, not 1\n"
-                       "f.json:2: /b: must be true or false, not \"yes\"\n"
-                       "f.json:3: /i: must be 1 to 10, not 11\n"
-                       "f.json:4: /j: must be a whole number, 1 to 10, not 4.0\n"
-                       "f.json:5: /k: must be a whole number, 1 to 10, not \"4\"\n"
-                       "f.json:6: /l: must be a list of texts, not \"a\"\n"
-                       "f.json:7: /m/0: must be text, not 1\n"
-                       "f.json:8: /n/1: must be 1 to 2, not 0\n"
-                       "f.json:1: 'x' is missing: a number\n");
+    EXPECT_EQ(
+        noted(), "f.json:9: /tt: unknown key 'tt'; did you mean 't'?\n"
+                 "f.json:1: /t: must be text, not 1\n"
+                 "f.json:2: /b: must be true or false, not \"yes\"\n"
+                 "f.json:3: /i: must be 1 to 10, not 11\n"
+                 "f.json:4: /j: must be a whole number, 1 to 10, not 4.0\n"
+                 "f.json:5: /k: must be a whole number, 1 to 10, not \"4\"\n"
+                 "f.json:6: /l: must be a list of texts, not \"a\"\n"
+                 "f.json:7: /m/0: must be text, not 1\n"
+                 "f.json:8: /n/1: must be 1 to 2, not 0\n"
+                 "f.json:1: 'x' is missing: a number\n"
+    );
     EXPECT_EQ(faults.front().code, errc::unknown_key);
 }
 
 TEST_F(reading, takes_no_number_that_would_have_to_be_narrowed)
 {
     auto reader = read(R"({"a": 18446744073709551615, "b": -9223372036854775808, "c": 70000})");
-    EXPECT_EQ(reader.integer("a", std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max()),
-              std::nullopt);
-    EXPECT_EQ(reader.integer("b", std::numeric_limits<std::int64_t>::min(), 0),
-              std::numeric_limits<std::int64_t>::min());
+    EXPECT_EQ(
+        reader.integer(
+            "a", std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max()
+        ),
+        std::nullopt
+    );
+    EXPECT_EQ(
+        reader.integer("b", std::numeric_limits<std::int64_t>::min(), 0),
+        std::numeric_limits<std::int64_t>::min()
+    );
     EXPECT_EQ(reader.integer("c", 0, 65535), std::nullopt);
     EXPECT_EQ(faults.size(), 2U);
 }
@@ -306,20 +325,26 @@ TEST_F(reading, reads_children_and_says_once_that_one_is_no_object)
     broken.require("z", "needed");
     EXPECT_TRUE(reader.children("absent").empty());
     EXPECT_TRUE(reader.children("c").empty());
-    EXPECT_EQ(noted(), "f.json:3: /l/1: must be an object, not 5\n"
-                       "f.json:4: /p~1q: must be an object, not a list\n"
-                       "f.json:1: /c: must be a list of objects, not an object\n");
+    EXPECT_EQ(
+        noted(), "f.json:3: /l/1: must be an object, not 5\n"
+                 "f.json:4: /p~1q: must be an object, not a list\n"
+                 "f.json:1: /c: must be a list of objects, not an object\n"
+    );
 }
 
 TEST_F(reading, refuses_texts_that_are_too_long_or_act_on_a_terminal)
 {
-    auto reader = read("{\"a\": \"" + std::string(max_text_bytes + 1, 'x') + "\", \"b\": \"x\\u009b2Jy\", \"c\": \"" +
-                       std::string(max_text_bytes, 'x') + "\"}");
+    auto reader = read(
+        "{\"a\": \"" + std::string(max_text_bytes + 1, 'x') + "\", \"b\": \"x\\u009b2Jy\", \"c\": \"" +
+        std::string(max_text_bytes, 'x') + "\"}"
+    );
     EXPECT_EQ(reader.text("a"), std::nullopt);
     EXPECT_EQ(reader.text("b"), std::nullopt);
     EXPECT_TRUE(reader.text("c"));
-    EXPECT_EQ(noted(), "f.json:1: /a: must be at most 1000 bytes, not 1001\n"
-                       "f.json:1: /b: must not have control characters: 'x?2Jy'\n");
+    EXPECT_EQ(
+        noted(), "f.json:1: /a: must be at most 1000 bytes, not 1001\n"
+                 "f.json:1: /b: must not have control characters: 'x?2Jy'\n"
+    );
 }
 
 } // namespace

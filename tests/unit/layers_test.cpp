@@ -28,9 +28,31 @@ const std::map<std::string, law, std::less<>>& laws()
     static const std::map<std::string, law, std::less<>> all{
         {"core",
          {.layers = {"core"},
-          .headers = {"boost/", "spdlog/", "openssl/", "ares", "sqlite3", "sys/", "netdb.h", "poll.h", "unistd.h",
-                      "fcntl.h", "csignal", "signal.h", "pthread.h", "fstream", "ifstream", "iostream", "filesystem",
-                      "cstdio", "stdio.h", "thread", "mutex", "shared_mutex", "condition_variable", "future"}}},
+          .headers =
+              {"boost/",
+               "spdlog/",
+               "openssl/",
+               "ares",
+               "sqlite3",
+               "sys/",
+               "netdb.h",
+               "poll.h",
+               "unistd.h",
+               "fcntl.h",
+               "csignal",
+               "signal.h",
+               "pthread.h",
+               "fstream",
+               "ifstream",
+               "iostream",
+               "filesystem",
+               "cstdio",
+               "stdio.h",
+               "thread",
+               "mutex",
+               "shared_mutex",
+               "condition_variable",
+               "future"}}},
         {"net", {.layers = {"core", "net"}, .headers = {"spdlog/"}}},
         {"store", {.layers = {"core"}, .headers = {"spdlog/", "boost/"}}},
         {"app", {.layers = {"core", "net", "store", "app"}, .headers = {}}},
@@ -144,7 +166,11 @@ TEST(layers, forbid_every_arrow_that_is_not_in_the_law)
 {
     const words all{"core", "net", "store", "app"};
     const std::map<std::string, std::string> allowed{
-        {"core", "core"}, {"net", "core net"}, {"store", "core"}, {"app", "core net store app"}, {"bin", "core net app"}
+        {"core", "core"},
+        {"net", "core net"},
+        {"store", "core"},
+        {"app", "core net store app"},
+        {"bin", "core net app"}
     };
     for (const auto& [from, to] : allowed) {
         for (const auto target : all) {
@@ -159,15 +185,16 @@ TEST(layers, forbid_every_arrow_that_is_not_in_the_law)
 TEST(layers, keep_core_free_of_sockets_clocks_threads_files_and_logs)
 {
     for (const char* line :
-         {"#include <boost/asio/ip/tcp.hpp>", "#include <spdlog/spdlog.h>", "#include <fstream>", "#include <iostream>",
-          "#include <sys/socket.h>", "  #  include <thread>", "#include<mutex>", "#include <ares.h>",
-          "#include <openssl/ssl.h>", "#include \"../net/x.hpp\"", "auto t = steady::now();",
-          "    const auto now = std::chrono::steady_clock::now();"}) {
+         {"#include <boost/asio/ip/tcp.hpp>", "#include <spdlog/spdlog.h>", "#include <fstream>",
+          "#include <iostream>", "#include <sys/socket.h>", "  #  include <thread>", "#include<mutex>",
+          "#include <ares.h>", "#include <openssl/ssl.h>", "#include \"../net/x.hpp\"",
+          "auto t = steady::now();", "    const auto now = std::chrono::steady_clock::now();"}) {
         SCOPED_TRACE(line);
         EXPECT_NE(fault_of("core", line), "");
     }
-    for (const char* line : {"#include <string>", "#include <fmt/format.h>", "#include \"json_syntax.hpp\"", "",
-                             "// #include <iostream>", "int threads = 1;", "#include <arpa/inet.h>"}) {
+    for (const char* line :
+         {"#include <string>", "#include <fmt/format.h>", "#include \"json_syntax.hpp\"", "",
+          "// #include <iostream>", "int threads = 1;", "#include <arpa/inet.h>"}) {
         SCOPED_TRACE(line);
         EXPECT_EQ(fault_of("core", line), "");
     }
@@ -189,13 +216,20 @@ TEST(layers, show_a_planted_fault_with_its_file_and_line)
     fs::remove_all(root);
     fs::create_directories(root / "src" / "net");
     fs::create_directories(root / "include" / "reachd" / "core");
-    std::ofstream{root / "src" / "net" / "good.cpp"} << "#include \"reachd/net/good.hpp\"\n#include <boost/asio.hpp>\n";
-    std::ofstream{root / "src" / "net" / "bad.cpp"} << "#include <string>\n#include \"reachd/app/engine.hpp\"\n";
-    std::ofstream{root / "include" / "reachd" / "core" / "bad.hpp"} << "#pragma once\n\n#include <iostream>\n";
+    std::ofstream{root / "src" / "net" / "good.cpp"}
+        << "#include \"reachd/net/good.hpp\"\n#include <boost/asio.hpp>\n";
+    std::ofstream{root / "src" / "net" / "bad.cpp"}
+        << "#include <string>\n#include \"reachd/app/engine.hpp\"\n";
+    std::ofstream{root / "include" / "reachd" / "core" / "bad.hpp"}
+        << "#pragma once\n\n#include <iostream>\n";
     const auto found = check_tree(root);
     fs::remove_all(root);
-    EXPECT_EQ(found.faults, (std::vector<std::string>{"net/bad.cpp:2: may not include reachd/app/engine.hpp",
-                                                      "core/bad.hpp:3: may not include iostream"}));
+    EXPECT_EQ(
+        found.faults,
+        (std::vector<std::string>{
+            "net/bad.cpp:2: may not include reachd/app/engine.hpp", "core/bad.hpp:3: may not include iostream"
+        })
+    );
 }
 
 } // namespace

@@ -41,8 +41,8 @@ std::set<std::string> keys_of(const nlohmann::json& value)
 TEST(outcome, has_one_word_for_each_thing_that_can_happen)
 {
     const std::vector<std::string> expected{
-        "connected",   "refused", "icmp",         "no_reply",     "replied", "cut_off", "tls",
-        "tls_refused", "http",    "http_garbled", "not_measured",
+        "connected", "refused",     "icmp", "no_reply",     "replied",      "cut_off",
+        "tls",       "tls_refused", "http", "http_garbled", "not_measured",
     };
     ASSERT_EQ(one_of_each().size(), std::variant_size_v<outcome>);
     std::vector<std::string> words;
@@ -63,7 +63,8 @@ TEST(outcome, is_described_so_that_a_person_can_tell_what_was_seen)
     const std::vector<row> rows{
         {connected{}, "connected"},
         {refused{}, "refused (RST)"},
-        {make_icmp(gateway_text, 3, 13), "ICMP communication administratively prohibited (3/13) from 10.77.1.1"},
+        {make_icmp(gateway_text, 3, 13),
+         "ICMP communication administratively prohibited (3/13) from 10.77.1.1"},
         {ours, "ICMP host unreachable (3/1) from 10.77.1.1 (this machine itself)"},
         {make_icmp("fe80::1", 1, 1), "ICMPv6 administratively prohibited (1/1) from fe80::1"},
         {no_reply{seconds{3}}, "no reply in 3 s"},
@@ -117,7 +118,9 @@ TEST(icmp_name, knows_the_codes_of_both_protocols_and_does_not_mix_them)
              row{family::v6, 11, 0, "error"},
          }) {
         SCOPED_TRACE(name);
-        EXPECT_EQ(icmp_name(protocol, static_cast<std::uint8_t>(type), static_cast<std::uint8_t>(code)), name);
+        EXPECT_EQ(
+            icmp_name(protocol, static_cast<std::uint8_t>(type), static_cast<std::uint8_t>(code)), name
+        );
     }
 }
 
@@ -147,23 +150,29 @@ TEST(observation_json, says_what_only_this_outcome_has)
         {"type", 3}, {"code", 13}, {"sender", gateway_text}, {"received_ttl", 64}, {"sender_is_us", true}
     };
     EXPECT_EQ(to_json(make_seen(icmp))["icmp"], expected_icmp);
-    EXPECT_EQ(keys_of(to_json(make_seen(make_icmp(gateway_text, 3, 13)))["icmp"]),
-              (std::set<std::string>{"type", "code", "sender"}));
+    EXPECT_EQ(
+        keys_of(to_json(make_seen(make_icmp(gateway_text, 3, 13)))["icmp"]),
+        (std::set<std::string>{"type", "code", "sender"})
+    );
     EXPECT_EQ(to_json(make_seen(replied{52}))["bytes"], 52);
     EXPECT_EQ(to_json(make_seen(cut_off{.by_reset = true}))["by"], "reset");
     EXPECT_EQ(to_json(make_seen(cut_off{.by_reset = false}))["by"], "close");
     const auto unmeasured = to_json(make_seen(make_unmeasured(local_cause::no_memory)));
     EXPECT_EQ(unmeasured["cause"], "no_memory");
     EXPECT_EQ(unmeasured["errno"], 1);
-    EXPECT_EQ(to_json(make_seen(make_redirect("https://a/")))["http"],
-              (nlohmann::json{{"status", 302}, {"location", "https://a/"}, {"server", "httpd"}}));
+    EXPECT_EQ(
+        to_json(make_seen(make_redirect("https://a/")))["http"],
+        (nlohmann::json{{"status", 302}, {"location", "https://a/"}, {"server", "httpd"}})
+    );
 }
 
 TEST(observation_json, calls_a_certificate_verified_only_without_a_problem)
 {
     const auto trusted = to_json(make_seen(make_trusted(), probe_kind::tls))["tls"];
-    EXPECT_EQ(keys_of(trusted),
-              (std::set<std::string>{"protocol", "subject", "issuer", "not_after", "verified", "problem"}));
+    EXPECT_EQ(
+        keys_of(trusted),
+        (std::set<std::string>{"protocol", "subject", "issuer", "not_after", "verified", "problem"})
+    );
     EXPECT_EQ(trusted["verified"], true);
     const auto untrusted = to_json(make_seen(make_untrusted("Evil"), probe_kind::tls))["tls"];
     EXPECT_EQ(untrusted["verified"], false);

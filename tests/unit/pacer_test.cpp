@@ -148,8 +148,10 @@ TEST(pacer, remembers_it_beside_thousands_of_other_addresses)
     pacer paced{make_limits(0, 1, 100000), 1};
     for (unsigned i = 0; i < 4200; ++i) {
         ip_address address;
-        address.bytes = {11, static_cast<std::uint8_t>(i >> 16), static_cast<std::uint8_t>(i >> 8),
-                         static_cast<std::uint8_t>(i)};
+        address.bytes = {
+            11, static_cast<std::uint8_t>(i >> 16), static_cast<std::uint8_t>(i >> 8),
+            static_cast<std::uint8_t>(i)
+        };
         paced.add(i, address);
     }
     for (unsigned i = 0; i < 4200; ++i) {

@@ -20,8 +20,9 @@ catalogue make_catalogue()
         .title = "Vendor",
         .document = {},
         .contact = "Vendor Support",
-        .values = {{"address", {.about = {}, .type = value_type::addresses, .default_text = {}, .ask = {}}},
-                   {"port", {.about = {}, .type = value_type::port, .default_text = "4200", .ask = {}}}},
+        .values =
+            {{"address", {.about = {}, .type = value_type::addresses, .default_text = {}, .ask = {}}},
+             {"port", {.about = {}, .type = value_type::port, .default_text = "4200", .ask = {}}}},
         .requirements = {{.id = "signaling", .about = "Signaling", .note = "odd", .ask = {}, .what = what}},
     };
 }
@@ -70,11 +71,15 @@ TEST(plan, says_of_a_blank_value_whom_to_ask_and_what_to_set)
         "site's configuration"
     );
     known.values["address"].ask = "your account manager";
-    EXPECT_NE(make_plan(make_config({}), {known}).rows[0].not_configured.find("ask your account manager"),
-              std::string::npos);
+    EXPECT_NE(
+        make_plan(make_config({}), {known}).rows[0].not_configured.find("ask your account manager"),
+        std::string::npos
+    );
     known.values["address"].ask.clear();
     known.contact.clear();
-    EXPECT_NE(make_plan(make_config({}), {known}).rows[0].not_configured.find("ask the vendor"), std::string::npos);
+    EXPECT_NE(
+        make_plan(make_config({}), {known}).rows[0].not_configured.find("ask the vendor"), std::string::npos
+    );
 }
 
 TEST(plan, says_of_blank_ports_that_they_are_blank)
@@ -163,9 +168,13 @@ TEST(plan, carries_idle_timers_and_inbound_rows_through)
 {
     auto known = make_catalogue();
     const idle_timer timer{.transport = transport::tcp, .hold = seconds{720}, .over = {"signaling"}};
-    const inbound service{.transport = transport::tcp, .sources = {make_address(server_text)}, .service = "the PBX"};
-    known.requirements = {{.id = "idle", .about = {}, .note = {}, .ask = {}, .what = timer},
-                          {.id = "in", .about = {}, .note = {}, .ask = {}, .what = service}};
+    const inbound service{
+        .transport = transport::tcp, .sources = {make_address(server_text)}, .service = "the PBX"
+    };
+    known.requirements = {
+        {.id = "idle", .about = {}, .note = {}, .ask = {}, .what = timer},
+        {.id = "in", .about = {}, .note = {}, .ask = {}, .what = service}
+    };
     const auto made = make_plan(make_config({}), {known});
     EXPECT_EQ(std::get<idle_timer>(made.rows[0].what), timer);
     EXPECT_EQ(std::get<inbound>(made.rows[1].what), service);

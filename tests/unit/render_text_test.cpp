@@ -16,7 +16,8 @@ constexpr page narrow{.columns = 80, .use = colour::off};
 constexpr page coloured{.columns = 80, .use = colour::on};
 
 // An issuer that clears the screen, forges a line and turns the direction of the text.
-const std::string hostile = "Evil\x1b[2J\x1b]0;owned\x07\nREADY\r\xc2\x9b" "31m\xe2\x80\xae CA \xff";
+const std::string hostile = "Evil\x1b[2J\x1b]0;owned\x07\nREADY\r\xc2\x9b"
+                            "31m\xe2\x80\xae CA \xff";
 
 bool has(const std::string& text, std::string_view part)
 {
@@ -54,26 +55,35 @@ scene make_site()
 {
     auto it = make_scene();
     it.add("web", expectation::service, {make_endpoint(server_text, 443, {make_seen(connected{})})});
-    it.add("tls", expectation::service,
-           {make_named("maps.googleapis.com", other_server_text, 443,
-                       make_greeted(make_untrusted(hostile), probe_kind::tls))});
+    it.add(
+        "tls", expectation::service,
+        {make_named(
+            "maps.googleapis.com", other_server_text, 443,
+            make_greeted(make_untrusted(hostile), probe_kind::tls)
+        )}
+    );
     std::vector<endpoint_state> range;
     for (std::uint16_t port = 2001; port <= 2500; ++port) {
         const auto silent = port >= 2100 && port < 2200;
-        range.push_back(make_named("connect.helpdeskbuttons.com", "34.0.0.10", port,
-                                   silent ? make_silence() : std::vector{make_seen(refused{})}));
+        range.push_back(make_named(
+            "connect.helpdeskbuttons.com", "34.0.0.10", port,
+            silent ? make_silence() : std::vector{make_seen(refused{})}
+        ));
     }
     it.add("session", expectation::path, range);
-    it.add("alternating", expectation::service,
-           [] {
-               std::vector<endpoint_state> all;
-               for (std::uint16_t i = 0; i < 20; ++i) {
-                   all.push_back(make_endpoint(stranger_text, static_cast<std::uint16_t>(4200 + i),
-                                               i % 2 == 0 ? make_silence() : std::vector{make_seen(refused{})}));
-               }
-               return all;
-           }());
-    it.what.rows.push_back(make_plan_row("idle", idle_timer{.transport = transport::tcp, .hold = seconds{720}}));
+    it.add("alternating", expectation::service, [] {
+        std::vector<endpoint_state> all;
+        for (std::uint16_t i = 0; i < 20; ++i) {
+            all.push_back(make_endpoint(
+                stranger_text, static_cast<std::uint16_t>(4200 + i),
+                i % 2 == 0 ? make_silence() : std::vector{make_seen(refused{})}
+            ));
+        }
+        return all;
+    }());
+    it.what.rows.push_back(
+        make_plan_row("idle", idle_timer{.transport = transport::tcp, .hold = seconds{720}})
+    );
     it.what.rows.push_back(make_plan_row("blank", make_outbound(expectation::service)));
     it.what.rows.back().not_configured = "the document leaves the address blank: ask the vendor";
     it.site.rows.resize(it.what.rows.size());
@@ -107,8 +117,12 @@ TEST(rendered_report, prints_no_control_byte_of_what_a_peer_said)
     for (const auto& line : lines_of(text)) {
         EXPECT_FALSE(line.starts_with("READY"));
     }
-    expect_harmless(render_endpoints(endpoint_report(it.what, it.site, make_target(other_server_text)), narrow));
-    expect_harmless(render_summary(health_report(it.what, it.site, make_wall(seconds{2000}), seconds{60}), narrow));
+    expect_harmless(
+        render_endpoints(endpoint_report(it.what, it.site, make_target(other_server_text)), narrow)
+    );
+    expect_harmless(
+        render_summary(health_report(it.what, it.site, make_wall(seconds{2000}), seconds{60}), narrow)
+    );
 }
 
 TEST(rendered_report, uses_escape_bytes_for_its_own_colours_only)
@@ -159,8 +173,11 @@ TEST(rendered_report, shows_a_few_failing_runs_and_counts_the_others)
 TEST(rendered_report, shows_each_of_two_failing_runs)
 {
     auto it = make_scene();
-    it.add("row", expectation::service, {make_endpoint(server_text, 80, make_silence()),
-                                         make_endpoint(other_server_text, 443, {make_seen(refused{})})});
+    it.add(
+        "row", expectation::service,
+        {make_endpoint(server_text, 80, make_silence()),
+         make_endpoint(other_server_text, 443, {make_seen(refused{})})}
+    );
     it.evaluate();
     const auto text = render_report(report_of(it), {.columns = 400, .use = colour::off});
     EXPECT_TRUE(has(text, "tcp 80 to 54.215.171.160: no answer"));
@@ -172,15 +189,18 @@ TEST(rendered_report, names_the_vantages)
 {
     auto it = make_site();
     it.what.vantages = {{.name = "voice", .interface = "eth1", .source = {}}};
-    EXPECT_TRUE(render_report(report_of(it), narrow).starts_with("Site lab, 1970-01-01T00:33:20.000Z, from voice\n"));
+    EXPECT_TRUE(
+        render_report(report_of(it), narrow).starts_with("Site lab, 1970-01-01T00:33:20.000Z, from voice\n")
+    );
 }
 
 TEST(rendered_report, of_other_versions_reads_as_if_what_is_missing_were_empty)
 {
-    for (const char* text : {"{}", R"({"catalogues": []})", R"({"catalogues": [{}]})",
-                             R"({"catalogues": [{"requirements": [{}]}]})",
-                             R"({"catalogues": [{"document": null, "requirements": [{"runs": [{}, {}]}]}]})",
-                             R"({"site": null, "state": 3, "catalogues": {"a": 1}})"}) {
+    for (const char* text :
+         {"{}", R"({"catalogues": []})", R"({"catalogues": [{}]})",
+          R"({"catalogues": [{"requirements": [{}]}]})",
+          R"({"catalogues": [{"document": null, "requirements": [{"runs": [{}, {}]}]}]})",
+          R"({"site": null, "state": 3, "catalogues": {"a": 1}})"}) {
         SCOPED_TRACE(text);
         EXPECT_FALSE(render_report(nlohmann::json::parse(text), narrow).empty());
     }
@@ -196,10 +216,9 @@ TEST(rendered_summary, gives_state_age_and_staleness)
         return render_summary(health_report(it.what, it.site, make_wall(seconds{now}), seconds{60}), narrow);
     };
     EXPECT_EQ(
-        text(1030),
-        "NOT READY  lab, since 1970-01-01T00:16:40.000Z\n"
-        "3 of 6 requirements fail: tls, session, alternating.\n"
-        "Last measured 1970-01-01T00:16:40.000Z, 30 s ago\n"
+        text(1030), "NOT READY\nlab, since 1970-01-01T00:16:40.000Z\n"
+                    "3 of 6 requirements fail: tls, session, alternating.\n"
+                    "Last measured 1970-01-01T00:16:40.000Z, 30 s ago\n"
     );
     EXPECT_TRUE(has(text(2000), "1000 s ago (stale)\n"));
 }
@@ -208,21 +227,27 @@ TEST(rendered_endpoints, show_the_verdict_and_all_evidence)
 {
     const auto it = make_site();
     const auto text = render_endpoints(
-        endpoint_report(it.what, it.site, make_target(other_server_text)), {.columns = 400, .use = colour::off}
+        endpoint_report(it.what, it.site, make_target(other_server_text)),
+        {.columns = 400, .use = colour::off}
     );
-    EXPECT_TRUE(text.starts_with("tcp 54.219.138.108:443 (maps.googleapis.com) in cat/tls\n")) << text;
+    EXPECT_TRUE(text.starts_with("tcp 54.219.138.108 port 443 (maps.googleapis.com) in cat/tls\n")) << text;
     EXPECT_TRUE(has(text, "  intercepted: something else answers"));
     EXPECT_TRUE(has(text, "  stage handshake, blame unknown, since 1970-01-01T00:16:40.000Z"));
     EXPECT_TRUE(has(text, "1970-01-01T00:16:40.000Z  tcp_connect #1: connected (21.0 ms)"));
     EXPECT_TRUE(has(text, "tls #1: certificate for vendor.example"));
-    expect_fits(render_endpoints(endpoint_report(it.what, it.site, make_target(other_server_text)), narrow), 80);
+    expect_fits(
+        render_endpoints(endpoint_report(it.what, it.site, make_target(other_server_text)), narrow), 80
+    );
 }
 
 TEST(rendered_endpoints, name_the_box_only_where_one_is_named)
 {
     auto it = make_scene();
-    it.add("row", expectation::service, {make_endpoint(server_text, 80, {make_seen(make_icmp(gateway_text, 3, 13))}),
-                                         make_endpoint(server_text, 443, make_silence())});
+    it.add(
+        "row", expectation::service,
+        {make_endpoint(server_text, 80, {make_seen(make_icmp(gateway_text, 3, 13))}),
+         make_endpoint(server_text, 443, make_silence())}
+    );
     it.evaluate();
     const auto text_of = [&](std::uint16_t port) {
         return render_endpoints(endpoint_report(it.what, it.site, make_target(server_text, port)), narrow);

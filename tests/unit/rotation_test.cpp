@@ -17,9 +17,9 @@ std::vector<endpoint_state> make_range(std::size_t count)
 {
     std::vector<endpoint_state> endpoints;
     for (std::size_t i = 0; i < count; ++i) {
-        endpoints.push_back(make_endpoint(
-            server_text, static_cast<std::uint16_t>(2001 + i), {make_seen(refused{})}
-        ));
+        endpoints.push_back(
+            make_endpoint(server_text, static_cast<std::uint16_t>(2001 + i), {make_seen(refused{})})
+        );
         endpoints.back().judged.kind = verdict_kind::closed;
     }
     return endpoints;

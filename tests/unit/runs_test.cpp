@@ -32,9 +32,9 @@ std::vector<endpoint_state> range_with_hole(std::string_view address)
     std::vector<endpoint_state> endpoints;
     for (std::uint16_t port = 2001; port <= 2500; ++port) {
         const bool hole = port >= 2100 && port <= 2199;
-        endpoints.push_back(judged_as(
-            make_endpoint(address, port, {}), hole ? verdict_kind::blocked : verdict_kind::closed
-        ));
+        endpoints.push_back(
+            judged_as(make_endpoint(address, port, {}), hole ? verdict_kind::blocked : verdict_kind::closed)
+        );
     }
     return endpoints;
 }
@@ -42,8 +42,12 @@ std::vector<endpoint_state> range_with_hole(std::string_view address)
 TEST(runs, collapse_neighbouring_ports_with_the_same_verdict)
 {
     const auto runs = make_runs(make_outbound(expectation::path), range_with_hole(server_text));
-    EXPECT_EQ(told(runs), (list{"54.215.171.160 2001-2099 closed", "54.215.171.160 2100-2199 blocked",
-                                "54.215.171.160 2200-2500 closed"}));
+    EXPECT_EQ(
+        told(runs), (list{
+                        "54.215.171.160 2001-2099 closed", "54.215.171.160 2100-2199 blocked",
+                        "54.215.171.160 2200-2500 closed"
+                    })
+    );
     EXPECT_TRUE(runs[0].passes);
     EXPECT_FALSE(runs[0].fails);
     EXPECT_FALSE(runs[1].passes);
@@ -53,7 +57,8 @@ TEST(runs, collapse_neighbouring_ports_with_the_same_verdict)
 TEST(runs, of_an_undecided_verdict_neither_pass_nor_fail)
 {
     const auto runs = make_runs(
-        make_outbound(expectation::path), {judged_as(make_endpoint(server_text, 80, {}), verdict_kind::unproven)}
+        make_outbound(expectation::path),
+        {judged_as(make_endpoint(server_text, 80, {}), verdict_kind::unproven)}
     );
     ASSERT_EQ(runs.size(), 1U);
     EXPECT_FALSE(runs[0].passes);
@@ -77,8 +82,12 @@ TEST(runs, merge_addresses_of_a_name_that_tell_the_same_story)
         }
     }
     const auto runs = make_runs(make_outbound(expectation::path), endpoints);
-    EXPECT_EQ(told(runs), (list{"connect.example 2001-2099 closed", "connect.example 2100-2199 blocked",
-                                "connect.example 2200-2500 closed"}));
+    EXPECT_EQ(
+        told(runs), (list{
+                        "connect.example 2001-2099 closed", "connect.example 2100-2199 blocked",
+                        "connect.example 2200-2500 closed"
+                    })
+    );
     for (const auto& one : runs) {
         EXPECT_EQ(one.addresses, (std::vector{make_address(server_text), make_address(other_server_text)}));
     }
@@ -109,8 +118,12 @@ TEST(runs, keep_literal_addresses_names_and_vantages_apart)
          judged_as(make_endpoint(other_server_text, 80, {}), verdict_kind::open),
          judged_as(make_named("a.example", server_text, 80, {}), verdict_kind::open), voice}
     );
-    EXPECT_EQ(told(runs), (list{"54.215.171.160 80 open", "54.219.138.108 80 open", "a.example 80 open",
-                                "54.215.171.160 80 open"}));
+    EXPECT_EQ(
+        told(runs),
+        (list{
+            "54.215.171.160 80 open", "54.219.138.108 80 open", "a.example 80 open", "54.215.171.160 80 open"
+        })
+    );
     EXPECT_EQ(runs[3].vantage, "voice");
 }
 
@@ -123,7 +136,9 @@ TEST(runs, follow_the_ports_whatever_the_order_of_endpoints)
          judged_as(make_endpoint(server_text, 82, {}), verdict_kind::closed),
          judged_as(make_endpoint(server_text, 81, {}), verdict_kind::open)}
     );
-    EXPECT_EQ(told(runs), (list{"54.215.171.160 80-81 open", "54.215.171.160 82 closed", "54.215.171.160 83 open"}));
+    EXPECT_EQ(
+        told(runs), (list{"54.215.171.160 80-81 open", "54.215.171.160 82 closed", "54.215.171.160 83 open"})
+    );
 }
 
 TEST(runs, end_where_an_endpoint_is_no_longer_needed)
@@ -167,7 +182,8 @@ TEST(runs, of_a_name_without_address_have_no_addresses)
     endpoint_state one;
     one.name = "a.example";
     one.port = 443;
-    const auto runs = make_runs(make_outbound(expectation::service), {judged_as(one, verdict_kind::unresolved)});
+    const auto runs =
+        make_runs(make_outbound(expectation::service), {judged_as(one, verdict_kind::unresolved)});
     EXPECT_EQ(told(runs), (list{"a.example 443 unresolved"}));
     EXPECT_TRUE(runs[0].addresses.empty());
     EXPECT_TRUE(make_runs(make_outbound(expectation::service), {}).empty());

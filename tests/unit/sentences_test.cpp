@@ -37,14 +37,20 @@ TEST(row_sentence, of_a_passing_row_counts_what_was_proven)
     EXPECT_EQ(one_row(make_endpoint(server_text, 443, answered())).row("row").sentence, "answers");
 
     auto it = make_scene();
-    it.add("service", expectation::service, {make_endpoint(server_text, 80, answered()),
-                                             make_endpoint(server_text, 443, answered())});
-    it.add("path", expectation::path, {make_endpoint(server_text, 80, answered()),
-                                       make_endpoint(server_text, 81, {make_seen(refused{})}),
-                                       make_endpoint(server_text, 82, {make_seen(refused{})})});
-    it.add("blocked", expectation::blocked,
-           {make_endpoint(server_text, 23, {make_seen(make_icmp(gateway_text, 3, 13))}),
-            make_endpoint(server_text, 24, {make_seen(make_icmp(gateway_text, 3, 13))})});
+    it.add(
+        "service", expectation::service,
+        {make_endpoint(server_text, 80, answered()), make_endpoint(server_text, 443, answered())}
+    );
+    it.add(
+        "path", expectation::path,
+        {make_endpoint(server_text, 80, answered()), make_endpoint(server_text, 81, {make_seen(refused{})}),
+         make_endpoint(server_text, 82, {make_seen(refused{})})}
+    );
+    it.add(
+        "blocked", expectation::blocked,
+        {make_endpoint(server_text, 23, {make_seen(make_icmp(gateway_text, 3, 13))}),
+         make_endpoint(server_text, 24, {make_seen(make_icmp(gateway_text, 3, 13))})}
+    );
     it.evaluate();
     EXPECT_EQ(it.row("service").sentence, "all 2 endpoints answer");
     EXPECT_EQ(it.row("path").sentence, "all 3 endpoints are let through: 1 open, 2 closed");
@@ -57,31 +63,43 @@ TEST(row_sentence, of_a_passing_row_counts_what_was_proven)
 TEST(row_sentence, of_a_failing_row_names_the_first_failing_run_and_how_much_more_there_is)
 {
     auto it = make_scene();
-    it.add("row", expectation::service, {make_endpoint(server_text, 80, answered()),
-                                         make_endpoint(server_text, 443, make_silence())});
+    it.add(
+        "row", expectation::service,
+        {make_endpoint(server_text, 80, answered()), make_endpoint(server_text, 443, make_silence())}
+    );
     it.evaluate();
     EXPECT_EQ(
-        it.row("row").sentence,
-        "tcp 443 to 54.215.171.160: no answer in 2 attempts of 3 s; port 80 of the same address answers, so this "
-        "port is dropped on the way or at the destination"
+        it.row("row").sentence, "tcp 443 to 54.215.171.160: no answer in 2 attempts of 3 s; port 80 of the "
+                                "same address answers, so this "
+                                "port is dropped on the way or at the destination"
     );
-    it.add("two", expectation::service, {make_endpoint(server_text, 80, answered()),
-                                         make_endpoint(server_text, 443, {make_seen(refused{})}),
-                                         make_endpoint(other_server_text, 443, make_silence())});
+    it.add(
+        "two", expectation::service,
+        {make_endpoint(server_text, 80, answered()), make_endpoint(server_text, 443, {make_seen(refused{})}),
+         make_endpoint(other_server_text, 443, make_silence())}
+    );
     it.evaluate();
-    EXPECT_TRUE(it.row("two").sentence.starts_with("2 of 3 endpoints fail; first: tcp 443 to 54.215.171.160: refused"))
-        << it.row("two").sentence;
+    EXPECT_TRUE(
+        it.row("two").sentence.starts_with("2 of 3 endpoints fail; first: tcp 443 to 54.215.171.160: refused")
+    ) << it.row("two").sentence;
 }
 
 TEST(row_sentence, names_the_address_of_a_name_and_the_vantage)
 {
     auto one = make_named("a.example", server_text, 443, {make_seen(refused{})});
-    EXPECT_TRUE(one_row(one).row("row").sentence.starts_with("tcp 443 to a.example (54.215.171.160): refused"));
+    EXPECT_TRUE(
+        one_row(one).row("row").sentence.starts_with("tcp 443 to a.example (54.215.171.160): refused")
+    );
     one.vantage = "voice";
-    EXPECT_TRUE(one_row(one).row("row").sentence.starts_with("tcp 443 to a.example (54.215.171.160) via voice: "));
+    EXPECT_TRUE(
+        one_row(one).row("row").sentence.starts_with("tcp 443 to a.example (54.215.171.160) via voice: ")
+    );
     auto it = make_scene();
-    it.add("row", expectation::service, {make_named("a.example", server_text, 443, {make_seen(refused{})}),
-                                         make_named("a.example", other_server_text, 443, {make_seen(refused{})})});
+    it.add(
+        "row", expectation::service,
+        {make_named("a.example", server_text, 443, {make_seen(refused{})}),
+         make_named("a.example", other_server_text, 443, {make_seen(refused{})})}
+    );
     it.evaluate();
     EXPECT_TRUE(it.row("row").sentence.starts_with("tcp 443 to a.example (2 addresses): refused"));
 }
@@ -89,10 +107,15 @@ TEST(row_sentence, names_the_address_of_a_name_and_the_vantage)
 TEST(row_sentence, of_an_undecided_row_names_what_is_undecided_and_not_what_passes)
 {
     auto it = make_scene();
-    it.add("row", expectation::service, {make_endpoint(server_text, 80, answered()),
-                                         make_endpoint(server_text, 443, trouble(local_cause::no_memory))});
+    it.add(
+        "row", expectation::service,
+        {make_endpoint(server_text, 80, answered()),
+         make_endpoint(server_text, 443, trouble(local_cause::no_memory))}
+    );
     it.evaluate();
-    EXPECT_EQ(it.row("row").sentence, "tcp 443 to 54.215.171.160: not measured: this machine is out of memory");
+    EXPECT_EQ(
+        it.row("row").sentence, "tcp 443 to 54.215.171.160: not measured: this machine is out of memory"
+    );
 }
 
 TEST(row_sentence, of_a_block_says_what_its_names_prove_and_what_is_left)
@@ -125,8 +148,12 @@ TEST(row_sentence, of_idle_and_inbound_rows_says_that_they_are_not_measured)
     auto it = make_scene();
     it.what.rows = {
         make_plan_row("idle", idle_timer{.transport = transport::tcp, .hold = seconds{720}}),
-        make_plan_row("inbound", inbound{.sources = {make_address(server_text), make_address(other_server_text)},
-                                         .service = "the PBX"}),
+        make_plan_row(
+            "inbound",
+            inbound{
+                .sources = {make_address(server_text), make_address(other_server_text)}, .service = "the PBX"
+            }
+        ),
     };
     it.site.rows.resize(2);
     it.evaluate();
@@ -148,14 +175,20 @@ TEST(advice, sends_to_whom_the_evidence_names_and_to_nobody_else)
     auto own = make_icmp("10.77.1.5", 3, 13);
     own.sender_is_us = true;
     const std::vector<row> rows{
-        {"own filter", trouble(local_cause::refused_here), "this machine's own packet filter", "site's firewall"},
+        {"own filter", trouble(local_cause::refused_here), "this machine's own packet filter",
+         "site's firewall"},
         {"own reject rule", {make_seen(own)}, "this machine's own packet filter", "site's firewall"},
         {"gateway", {make_seen(make_icmp(gateway_text, 3, 13))}, "the box at 10.77.1.1", "own packet filter"},
         {"stranger", {make_seen(make_icmp(stranger_text, 3, 13))}, "the box at 81.2.69.1", "site's firewall"},
-        {"destination", {make_seen(make_icmp(server_text, 3, 13))}, "the destination itself rejects", "allow"},
-        {"silence", make_silence(), "if it is allowed already, ask the vendor whether it is up", "the box at"},
+        {"destination",
+         {make_seen(make_icmp(server_text, 3, 13))},
+         "the destination itself refuses",
+         "allow"},
+        {"silence", make_silence(), "if it is allowed already, ask the vendor whether it is up",
+         "the box at"},
         {"reset", {make_seen(refused{})}, "a firewall that refuses by RST looks the same", "allow"},
-        {"cut", make_greeted(cut_off{.by_reset = true}, probe_kind::tls), "content inspection", "allow outbound"},
+        {"cut", make_greeted(cut_off{.by_reset = true}, probe_kind::tls), "content inspection",
+         "allow outbound"},
         {"inspection", make_greeted(make_untrusted("Evil"), probe_kind::tls), "TLS inspection", "DNS"},
         {"no route", trouble(local_cause::no_route), "mend this machine first", "firewall"},
     };
@@ -170,10 +203,12 @@ TEST(advice, sends_to_whom_the_evidence_names_and_to_nobody_else)
 TEST(advice, for_names_goes_to_the_dns)
 {
     auto forged = make_named("a.example", "10.0.0.1", 443, {});
-    forged.without_probing = verdict{.kind = verdict_kind::intercepted, .stage = stage::resolve, .sentence = "forged"};
+    forged.without_probing =
+        verdict{.kind = verdict_kind::intercepted, .stage = stage::resolve, .sentence = "forged"};
     EXPECT_TRUE(has(one_row(forged).row("row").advice, "have the site's DNS answer a.example"));
     auto unknown = make_named("a.example", "10.0.0.1", 443, {});
-    unknown.without_probing = verdict{.kind = verdict_kind::unresolved, .stage = stage::resolve, .sentence = "gone"};
+    unknown.without_probing =
+        verdict{.kind = verdict_kind::unresolved, .stage = stage::resolve, .sentence = "gone"};
     EXPECT_TRUE(has(one_row(unknown).row("row").advice, "make a.example resolve on every DNS server"));
 }
 
@@ -188,7 +223,9 @@ TEST(advice, is_none_where_nothing_can_be_done_yet)
     auto udp = make_endpoint(server_text, 4200, make_silence(transport::udp));
     udp.transport = transport::udp;
     EXPECT_EQ(one_row(udp, expectation::path).row("row").advice, "");
-    EXPECT_EQ(one_row(make_endpoint(server_text, 443, trouble(local_cause::cancelled))).row("row").advice, "");
+    EXPECT_EQ(
+        one_row(make_endpoint(server_text, 443, trouble(local_cause::cancelled))).row("row").advice, ""
+    );
     auto blank = make_scene();
     blank.add("row", expectation::service, {});
     blank.what.rows[0].not_configured = "ask the vendor";
@@ -207,9 +244,13 @@ TEST(site_sentence, counts_and_lists_the_rows)
     EXPECT_EQ(it.site.sentence, "All 2 requirements pass.");
     it.add("blank", expectation::service, {});
     it.what.rows[2].not_configured = "ask the vendor";
-    it.add("memory", expectation::service, {make_endpoint(server_text, 444, trouble(local_cause::no_memory))});
+    it.add(
+        "memory", expectation::service, {make_endpoint(server_text, 444, trouble(local_cause::no_memory))}
+    );
     it.evaluate();
-    EXPECT_EQ(it.site.sentence, "No requirement fails; 2 of 4 pass; unproven: memory; not configured: blank.");
+    EXPECT_EQ(
+        it.site.sentence, "No requirement fails; 2 of 4 pass; unproven: memory; not configured: blank."
+    );
     it.add("bad", expectation::service, {make_endpoint(server_text, 445, {make_seen(refused{})})});
     it.add("worse", expectation::service, {make_endpoint(server_text, 446, make_silence())});
     it.evaluate();
@@ -219,11 +260,17 @@ TEST(site_sentence, counts_and_lists_the_rows)
 TEST(site_sentence, says_this_machines_own_trouble_once)
 {
     auto it = make_scene();
-    it.add("one", expectation::service, {make_endpoint(server_text, 80, trouble(local_cause::no_route)),
-                                         make_endpoint(server_text, 443, trouble(local_cause::no_route))});
+    it.add(
+        "one", expectation::service,
+        {make_endpoint(server_text, 80, trouble(local_cause::no_route)),
+         make_endpoint(server_text, 443, trouble(local_cause::no_route))}
+    );
     auto name = make_named("a.example", "10.0.0.1", 443, {});
     name.without_probing = verdict{
-        .kind = verdict_kind::unproven, .stage = stage::resolve, .blame = blame::host, .sentence = "not resolved"
+        .kind = verdict_kind::unproven,
+        .stage = stage::resolve,
+        .blame = blame::host,
+        .sentence = "not resolved"
     };
     it.add("two", expectation::service, {name});
     it.evaluate();
@@ -232,7 +279,8 @@ TEST(site_sentence, says_this_machines_own_trouble_once)
 
 TEST(site_sentence, does_not_speak_of_this_machine_when_anything_else_was_seen)
 {
-    for (const auto& seen : {answered(), make_silence(), std::vector{make_seen(make_icmp(gateway_text, 3, 13))}}) {
+    for (const auto& seen :
+         {answered(), make_silence(), std::vector{make_seen(make_icmp(gateway_text, 3, 13))}}) {
         auto it = make_scene();
         it.add("one", expectation::service, {make_endpoint(server_text, 80, trouble(local_cause::no_route))});
         it.add("two", expectation::service, {make_endpoint(server_text, 443, seen)});

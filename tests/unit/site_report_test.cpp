@@ -27,11 +27,15 @@ scene make_site()
 {
     auto it = make_scene();
     it.add("web", expectation::service, {make_endpoint(server_text, 443, {make_seen(connected{})})});
-    it.add("shut", expectation::path,
-           {make_named("a.example", server_text, 4200, {make_seen(make_icmp(gateway_text, 3, 13))}),
-            make_named("a.example", server_text, 4201, {make_seen(make_icmp(gateway_text, 3, 13))})});
+    it.add(
+        "shut", expectation::path,
+        {make_named("a.example", server_text, 4200, {make_seen(make_icmp(gateway_text, 3, 13))}),
+         make_named("a.example", server_text, 4201, {make_seen(make_icmp(gateway_text, 3, 13))})}
+    );
     it.site.rows[1].lookups = {make_lookup("a.example", {server_text})};
-    it.what.rows.push_back(make_plan_row("idle", idle_timer{.transport = transport::tcp, .hold = seconds{720}}));
+    it.what.rows.push_back(
+        make_plan_row("idle", idle_timer{.transport = transport::tcp, .hold = seconds{720}})
+    );
     it.what.rows.push_back(make_plan_row("blank", make_outbound(expectation::service)));
     it.what.rows.back().not_configured = "ask the vendor";
     it.site.rows.resize(4);
@@ -47,26 +51,41 @@ json report_of(const scene& it, const report_selection& select = {})
 TEST(report, has_the_members_that_people_script_against_and_no_others)
 {
     const auto report = report_of(make_site());
-    EXPECT_EQ(keys_of(report), (keys{"schema", "site", "generated", "state", "sentence", "since", "vantage", "path",
-                                     "catalogues", "idle"}));
+    EXPECT_EQ(
+        keys_of(report), (keys{
+                             "schema", "site", "generated", "state", "sentence", "findings", "since",
+                             "vantage", "path", "catalogues", "idle"
+                         })
+    );
     EXPECT_EQ(keys_of(report["path"]), (keys{"edge", "hops"}));
     const auto& cat = report["catalogues"][0];
     EXPECT_EQ(keys_of(cat), (keys{"id", "title", "document", "requirements"}));
     EXPECT_EQ(keys_of(cat["document"]), (keys{"title", "revised"}));
     const auto& row = cat["requirements"][1];
-    EXPECT_EQ(keys_of(row),
-              (keys{"id",       "about",  "kind",    "role",      "state",        "sentence", "advice", "note",
-                    "ask",      "since",  "checked", "counts",    "findings",     "runs",     "endpoints",
-                    "transport", "destinations", "ports", "expect", "names"}));
+    EXPECT_EQ(keys_of(row), (keys{"id",        "about",        "kind",     "role",   "state",
+                                  "sentence",  "advice",       "note",     "ask",    "since",
+                                  "checked",   "counts",       "findings", "runs",   "endpoints",
+                                  "transport", "destinations", "ports",    "expect", "names"}));
     EXPECT_EQ(keys_of(row["counts"]), (keys{"total", "pass", "fail", "unproven"}));
-    EXPECT_EQ(keys_of(row["runs"][0]), (keys{"destination", "addresses", "vantage", "ports", "verdict", "stage",
-                                             "blame", "where", "sentence", "result"}));
-    EXPECT_EQ(keys_of(row["endpoints"][0]),
-              (keys{"address", "name", "port", "transport", "verdict", "stage", "blame", "where", "sentence",
-                    "rtt_us", "since", "evidence"}));
-    EXPECT_EQ(keys_of(report["idle"][0]),
-              (keys{"requirement", "catalogue", "transport", "class", "via", "required_s", "held_s", "lost_s",
-                    "grade", "state", "after_expiry", "where", "sentence", "rungs"}));
+    EXPECT_EQ(
+        keys_of(row["runs"][0]), (keys{
+                                     "destination", "addresses", "vantage", "ports", "verdict", "stage",
+                                     "blame", "where", "sentence", "result"
+                                 })
+    );
+    EXPECT_EQ(
+        keys_of(row["endpoints"][0]), (keys{
+                                          "address", "name", "port", "transport", "verdict", "stage", "blame",
+                                          "where", "sentence", "rtt_us", "since", "evidence"
+                                      })
+    );
+    EXPECT_EQ(
+        keys_of(report["idle"][0]),
+        (keys{
+            "requirement", "catalogue", "transport", "class", "via", "required_s", "held_s", "lost_s",
+            "grade", "state", "after_expiry", "where", "sentence", "rungs"
+        })
+    );
 }
 
 TEST(report, says_of_the_site_what_was_found)
@@ -133,8 +152,10 @@ TEST(report, names_the_box_in_runs_and_endpoints_where_an_icmp_sender_names_it)
 TEST(report, marks_runs_that_neither_pass_nor_fail_as_unproven)
 {
     auto it = make_scene();
-    it.add("row", expectation::service,
-           {make_endpoint(server_text, 443, {make_seen(make_unmeasured(local_cause::no_memory))})});
+    it.add(
+        "row", expectation::service,
+        {make_endpoint(server_text, 443, {make_seen(make_unmeasured(local_cause::no_memory))})}
+    );
     it.evaluate();
     const auto report = report_of(it);
     EXPECT_EQ(report["catalogues"][0]["requirements"][0]["runs"][0]["result"], "unproven");
@@ -155,14 +176,17 @@ TEST(report, says_of_an_idle_timer_what_is_required_and_that_nothing_was_measure
 TEST(report, adds_to_an_endpoint_only_what_it_has)
 {
     auto it = make_scene();
-    auto six = make_named("a.example", server6_text, 443, {make_seen(make_unmeasured(local_cause::no_route))});
+    auto six =
+        make_named("a.example", server6_text, 443, {make_seen(make_unmeasured(local_cause::no_route))});
     six.servers = {"system", "10.77.1.53"};
     six.vantage = "voice";
     auto four = make_named("a.example", server_text, 443, {make_seen(connected{})});
     four.vantage = "voice";
     it.add("row", expectation::service, {six, four});
-    it.what.vantages = {{.name = "wired", .interface = "eth0", .source = {}},
-                        {.name = "voice", .interface = "eth1", .source = {}}};
+    it.what.vantages = {
+        {.name = "wired", .interface = "eth0", .source = {}},
+        {.name = "voice", .interface = "eth1", .source = {}}
+    };
     it.evaluate();
     const auto report = report_of(it);
     const auto& endpoints = report["catalogues"][0]["requirements"][0]["endpoints"];
@@ -192,7 +216,8 @@ TEST(report, is_narrowed_by_catalogue_and_requirement)
 
 TEST(report, leaves_the_endpoints_out_where_only_runs_are_asked_for)
 {
-    const auto report = report_of(make_site(), {.catalogue = "", .requirement = "shut", .detail = report_detail::runs});
+    const auto report =
+        report_of(make_site(), {.catalogue = "", .requirement = "shut", .detail = report_detail::runs});
     const auto& row = report["catalogues"][0]["requirements"][0];
     EXPECT_TRUE(row["endpoints"].empty());
     EXPECT_EQ(row["runs"].size(), 1U);
@@ -219,8 +244,10 @@ TEST(health, is_small_and_counts_rows_and_endpoints)
 {
     const auto it = make_site();
     const auto health = health_report(it.what, it.site, make_wall(seconds{1060}), seconds{180});
-    EXPECT_EQ(keys_of(health),
-              (keys{"site", "state", "since", "summary", "counts", "endpoints", "checked", "age_s", "stale"}));
+    EXPECT_EQ(
+        keys_of(health),
+        (keys{"site", "state", "since", "summary", "counts", "endpoints", "checked", "age_s", "stale"})
+    );
     EXPECT_EQ(health["state"], "not_ready");
     EXPECT_EQ(health["counts"], (json{{"pass", 1}, {"fail", 1}, {"unproven", 1}, {"not_configured", 1}}));
     EXPECT_EQ(health["endpoints"], (json{{"total", 3}, {"pass", 1}, {"fail", 2}, {"unproven", 0}}));

@@ -10,7 +10,8 @@ using list = std::vector<std::string>;
 
 TEST(printable, leaves_text_alone_in_any_script)
 {
-    for (const char* text : {"", "plain text", "caf\xc3\xa9", "\xe6\x97\xa5\xe6\x9c\xac", "\xf0\x9f\x94\x92"}) {
+    for (const char* text :
+         {"", "plain text", "caf\xc3\xa9", "\xe6\x97\xa5\xe6\x9c\xac", "\xf0\x9f\x94\x92"}) {
         EXPECT_EQ(printable(text), text);
     }
 }
@@ -25,13 +26,17 @@ TEST(printable, shows_what_moves_the_cursor_forges_lines_or_turns_the_direction)
              row{"\x1b[2J", "\\u{1b}[2J"},
              row{"a\nb\r\tc", "a\\u{a}b\\u{d}\\u{9}c"},
              row{"\x7f", "\\u{7f}"},
-             row{"\xc2\x9b" "31m", "\\u{9b}31m"},          // CSI as one code point
+             row{"\xc2\x9b"
+                 "31m",
+                 "\\u{9b}31m"}, // CSI as one code point
              row{"\xc2\x9f", "\\u{9f}"},
              row{"\xc2\xa0", "\xc2\xa0"},
-             row{"\xe2\x80\xae" "exe", "\\u{202e}exe"},    // right-to-left override
-             row{"\xe2\x80\xa8", "\\u{2028}"},             // line separator
-             row{"\xe2\x80\x8b", "\\u{200b}"},             // zero width
-             row{"\xe2\x81\xa6", "\\u{2066}"},             // isolate
+             row{"\xe2\x80\xae"
+                 "exe",
+                 "\\u{202e}exe"},              // right-to-left override
+             row{"\xe2\x80\xa8", "\\u{2028}"}, // line separator
+             row{"\xe2\x80\x8b", "\\u{200b}"}, // zero width
+             row{"\xe2\x81\xa6", "\\u{2066}"}, // isolate
              row{"\xef\xbb\xbf", "\\u{feff}"},
              row{"\xd8\x9c", "\\u{61c}"},
          }) {
@@ -48,7 +53,10 @@ TEST(printable, shows_bytes_that_are_not_utf_8)
         const char* shown;
     };
     for (const auto& [about, text, shown] : {
-             row{"stray continuation", "\x80" "a", "\\x80a"},
+             row{"stray continuation",
+                 "\x80"
+                 "a",
+                 "\\x80a"},
              row{"cut short", "\xe6\x97", "\\xe6\\x97"},
              row{"overlong slash", "\xc0\xaf", "\\xc0\\xaf"},
              row{"overlong escape", "\xe0\x80\x9b", "\\xe0\\x80\\x9b"},
@@ -57,7 +65,10 @@ TEST(printable, shows_bytes_that_are_not_utf_8)
              row{"surrogate", "\xed\xa0\x80", "\\xed\\xa0\\x80"},
              row{"beyond Unicode", "\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"},
              row{"not a lead byte", "\xff", "\\xff"},
-             row{"broken off", "\xe6\x97" "a", "\\xe6\\x97a"},
+             row{"broken off",
+                 "\xe6\x97"
+                 "a",
+                 "\\xe6\\x97a"},
          }) {
         SCOPED_TRACE(about);
         EXPECT_EQ(printable(text), shown);
@@ -104,7 +115,8 @@ TEST(wrap, cuts_a_word_that_no_line_can_hold)
 
 TEST(wrap, loses_no_word_and_exceeds_no_line)
 {
-    const std::string text = "tcp 2100-2199 to connect.vendor.example (34.0.0.10): no answer in 2 attempts of 3 s";
+    const std::string text =
+        "tcp 2100-2199 to connect.vendor.example (34.0.0.10): no answer in 2 attempts of 3 s";
     for (std::size_t columns = 1; columns <= 100; ++columns) {
         std::string joined;
         for (const auto& line : wrap(text, columns)) {

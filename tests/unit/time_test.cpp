@@ -16,7 +16,10 @@ TEST(wall_time_text, is_rfc_3339_in_utc_with_milliseconds)
     EXPECT_EQ(to_text(wall_time{}), "1970-01-01T00:00:00.000Z");
     EXPECT_EQ(to_text(day + 14h + 5min + 123ms), "2026-11-21T14:05:00.123Z");
     EXPECT_EQ(to_text(day - 1ms), "2026-11-20T23:59:59.999Z");
-    EXPECT_EQ(to_text(wall_time{std::chrono::sys_days{std::chrono::year{2028} / 2 / 29}}), "2028-02-29T00:00:00.000Z");
+    EXPECT_EQ(
+        to_text(wall_time{std::chrono::sys_days{std::chrono::year{2028} / 2 / 29}}),
+        "2028-02-29T00:00:00.000Z"
+    );
 }
 
 TEST(duration_text, uses_the_largest_unit_that_keeps_the_figure_readable)
@@ -88,7 +91,9 @@ TEST(errc_word, is_stable_for_each_code)
 
 TEST(file_fault_text, names_file_line_and_pointer_where_there_are_any)
 {
-    file_fault fault{.file = "reachd.json", .pointer = "/limits/attempts", .line = 12, .message = "must be 1 to 10"};
+    file_fault fault{
+        .file = "reachd.json", .pointer = "/limits/attempts", .line = 12, .message = "must be 1 to 10"
+    };
     EXPECT_EQ(to_text(fault), "reachd.json:12: /limits/attempts: must be 1 to 10");
     fault.line = 0;
     EXPECT_EQ(to_text(fault), "reachd.json: /limits/attempts: must be 1 to 10");

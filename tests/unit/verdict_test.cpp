@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "reachd/core/site_state.hpp"
 #include "reachd/core/verdict.hpp"
 #include "support/make.hpp"
 
@@ -83,7 +84,9 @@ TEST(icmp, each_protocols_port_unreachable_means_nothing_in_the_other)
 {
     EXPECT_NE(judge_udp(make_icmp(server_text, 1, 4)).kind, verdict_kind::closed);
     const std::vector seen{make_seen(make_icmp(server6_text, 3, 3), probe_kind::udp_send)};
-    EXPECT_NE(judge(make_target(server6_text, 4200, transport::udp), seen, make_local()).kind, verdict_kind::closed);
+    EXPECT_NE(
+        judge(make_target(server6_text, 4200, transport::udp), seen, make_local()).kind, verdict_kind::closed
+    );
 }
 
 TEST(icmp, prohibition_blames_only_whom_the_sender_address_names)
@@ -96,7 +99,6 @@ TEST(icmp, prohibition_blames_only_whom_the_sender_address_names)
     for (const auto& [about, sender, expected] : {
              row{"our gateway", gateway_text, blame::site},
              row{"a neighbour on our link", neighbour_text, blame::site},
-             row{"the destination", server_text, blame::service},
              row{"a stranger", stranger_text, blame::unknown},
              row{"a private address off our link", "10.99.0.1", blame::unknown},
          }) {
@@ -109,6 +111,19 @@ TEST(icmp, prohibition_blames_only_whom_the_sender_address_names)
             EXPECT_EQ(box_of(judged), make_address(sender));
             EXPECT_TRUE(says(judged, sender));
         }
+    }
+}
+
+TEST(icmp, prohibition_by_the_destination_itself_is_its_refusal_and_shows_that_the_way_is_free)
+{
+    for (const int code : {1, 9, 10, 13}) {
+        SCOPED_TRACE(code);
+        const auto judged = judge_tcp(make_icmp(server_text, 3, static_cast<std::uint8_t>(code)));
+        EXPECT_EQ(judged.kind, verdict_kind::closed);
+        EXPECT_EQ(judged.blame, blame::service);
+        EXPECT_FALSE(judged.where);
+        EXPECT_EQ(weigh(expectation::path, judged), endpoint_answer::pass);
+        EXPECT_EQ(weigh(expectation::blocked, judged), endpoint_answer::fail);
     }
 }
 
@@ -171,7 +186,10 @@ TEST(icmp, closed_port_of_this_very_machine_is_closed_and_no_filter)
     EXPECT_EQ(judged.kind, verdict_kind::closed);
     EXPECT_EQ(judged.blame, blame::service);
     icmp.code = 1; // no next hop is silent on the way to ourselves
-    EXPECT_EQ(judge(make_target("10.77.1.5"), std::vector{make_seen(icmp)}, make_local()).kind, verdict_kind::blocked);
+    EXPECT_EQ(
+        judge(make_target("10.77.1.5"), std::vector{make_seen(icmp)}, make_local()).kind,
+        verdict_kind::closed
+    );
 }
 
 TEST(icmp, time_exceeded_is_a_loop_and_not_a_rejection)
@@ -373,8 +391,10 @@ TEST(location, is_told_as_a_box_or_as_the_hops_on_both_sides)
     );
     EXPECT_EQ(describe(location{.at = {}, .after = first, .before = {}}), "after hop 1 (10.77.1.1)");
     EXPECT_EQ(describe(location{}), "");
-    EXPECT_EQ(to_json(location{.at = uncounted, .after = {}, .before = {}}),
-              nlohmann::json::parse(R"({"at": {"hop": null, "address": "81.2.69.1"}})"));
+    EXPECT_EQ(
+        to_json(location{.at = uncounted, .after = {}, .before = {}}),
+        nlohmann::json::parse(R"({"at": {"hop": null, "address": "81.2.69.1"}})")
+    );
     EXPECT_EQ(to_json(location{.at = {}, .after = first, .before = second}), nlohmann::json::parse(R"({
         "after": {"hop": 1, "address": "10.77.1.1"}, "before": {"hop": 2, "address": null}})"));
 }
@@ -383,13 +403,13 @@ TEST(verdict_words, are_stable)
 {
     using enum verdict_kind;
     const std::vector kinds{open, closed, permitted, blocked, intercepted, unresolved, unproven};
-    const std::vector<std::string> words{
-        "open", "closed", "permitted", "blocked", "intercepted", "unresolved", "unproven"
-    };
+    const std::vector<std::string> words{"open",        "closed",     "permitted", "blocked",
+                                         "intercepted", "unresolved", "unproven"};
     for (std::size_t i = 0; i < kinds.size(); ++i) {
         EXPECT_EQ(to_string(kinds[i]), words[i]);
     }
-    const std::vector blames{blame::host, blame::site, blame::edge, blame::isp, blame::service, blame::unknown};
+    const std::vector blames{blame::host, blame::site,    blame::edge,
+                             blame::isp,  blame::service, blame::unknown};
     const std::vector<std::string> names{"host", "site", "edge", "isp", "service", "unknown"};
     for (std::size_t i = 0; i < blames.size(); ++i) {
         EXPECT_EQ(to_string(blames[i]), names[i]);

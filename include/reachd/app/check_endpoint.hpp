@@ -9,6 +9,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ssl/context.hpp>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,8 +19,8 @@ namespace reachd {
 // What is to be said on a connection that stands.
 enum class greeting : std::uint8_t {
     none,
-    tls,  // handshake with SNI and verification
-    http, // HEAD; a failure counts
+    tls,              // handshake with SNI and verification
+    http,             // HEAD; a failure counts
     http_if_answered, // HEAD; only an answer counts, as the row asks for the path alone
 };
 
@@ -32,8 +33,11 @@ struct endpoint_order {
     milliseconds timeout{3000}; // of each attempt and of each exchange after it
 };
 
+// Called before each attempt but the first, which the caller has paced already; may be empty.
+using before_retry = std::function<boost::asio::awaitable<void>()>;
+
 boost::asio::awaitable<std::vector<observation>> check_endpoint(
-    endpoint_order order, std::shared_ptr<boost::asio::ssl::context> trust
+    endpoint_order order, std::shared_ptr<boost::asio::ssl::context> trust, before_retry retry = {}
 );
 
 } // namespace reachd

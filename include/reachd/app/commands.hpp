@@ -24,7 +24,8 @@ struct command_context {
     std::function<boost::asio::awaitable<parsed<std::size_t>>()> reload;
 };
 
-boost::asio::awaitable<rpc_answer> run_command(command_context context, rpc_request request, control_caller caller);
+boost::asio::awaitable<rpc_answer>
+run_command(command_context context, rpc_request request, control_caller caller);
 
 // The present state for a subscriber.
 json subscription_snapshot(const engine& work);

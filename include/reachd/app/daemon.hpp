@@ -14,9 +14,9 @@
 
 namespace reachd {
 
-inline constexpr int exit_config = 78;  // EX_CONFIG of sysexits.h: the files have faults
-inline constexpr int exit_in_use = 75;  // EX_TEMPFAIL: another daemon serves the sockets
-inline constexpr int exit_system = 71;  // EX_OSERR: the system refused a socket or a directory
+inline constexpr int exit_config = 78; // EX_CONFIG of sysexits.h: the files have faults
+inline constexpr int exit_in_use = 75; // EX_TEMPFAIL: another daemon serves the sockets
+inline constexpr int exit_system = 71; // EX_OSERR: the system refused a socket or a directory
 
 struct daemon_options {
     path_options where;

@@ -19,6 +19,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 
 namespace reachd {
 
@@ -40,14 +41,16 @@ struct engine_listener {
 };
 
 enum class round_kind : std::uint8_t {
-    whole,    // every endpoint
-    in_turn,  // long rows in shares (rotation.hpp)
+    whole,   // every endpoint
+    in_turn, // long rows in shares (rotation.hpp)
 };
 
 class engine {
 public:
-    engine(boost::asio::any_io_executor executor, std::shared_ptr<const plan> what,
-           std::shared_ptr<boost::asio::ssl::context> trust, engine_listener listener);
+    engine(
+        boost::asio::any_io_executor executor, std::shared_ptr<const plan> what,
+        std::shared_ptr<boost::asio::ssl::context> trust, engine_listener listener
+    );
 
     // One whole round of each row named, all at once, begun after this call.
     boost::asio::awaitable<void> probe(std::vector<std::size_t> rows);
@@ -74,7 +77,8 @@ private:
         time_point last_whole{};
         bool whole_once = false;
         bool running = false;
-        bool changed = false; // since the round under way began
+        std::optional<row_answer> untold; // the state before a change that nobody was told of yet
+        bool changed = false;             // since the round under way began
         std::size_t rounds_ended = 0;
         std::vector<boost::asio::steady_timer*> waiting; // cancelled when the round under way ends
     };
@@ -95,8 +99,10 @@ private:
     boost::asio::awaitable<void> resolve_names(std::size_t row);
     boost::asio::awaitable<void> scheduled_round(std::size_t row);
     boost::asio::awaitable<void> look_up_into(std::string name, name_lookup* into, std::shared_ptr<round> of);
-    boost::asio::awaitable<void> probe_endpoint(std::size_t row, std::size_t index, std::shared_ptr<round> of);
+    boost::asio::awaitable<void>
+    probe_endpoint(std::size_t row, std::size_t index, std::shared_ptr<round> of);
     boost::asio::awaitable<bool> take_place(ip_address towards);
+    boost::asio::awaitable<void> pace_again(ip_address towards, bool* holding);
     void give_place();
     void pump();
     boost::asio::awaitable<void> wait_for(std::shared_ptr<round> of);

@@ -30,7 +30,8 @@ public:
     // `fields` is an object of plain values; their text is made printable.
     void write(const event_kind& what, const std::string& sentence, const nlohmann::json& fields);
     // The same with another level than the event usually has.
-    void write(const event_kind& what, severity level, const std::string& sentence, const nlohmann::json& fields);
+    void
+    write(const event_kind& what, severity level, const std::string& sentence, const nlohmann::json& fields);
 
 private:
     log_format format_;

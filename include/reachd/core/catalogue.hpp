@@ -44,8 +44,9 @@ const char* to_string(value_type value);
 struct site_value {
     std::string about;
     value_type type = value_type::port;
-    std::string default_text; // "4200", "4200-4208", "{other_value}" for addresses; empty: for the site to fill in
-    std::string ask;          // whom to ask for it, for a person
+    std::string
+        default_text; // "4200", "4200-4208", "{other_value}" for addresses; empty: for the site to fill in
+    std::string ask;  // whom to ask for it, for a person
     bool operator==(const site_value&) const = default;
 };
 
@@ -75,7 +76,7 @@ struct outbound {
 
 struct idle_timer {
     reachd::transport transport = transport::tcp;
-    std::chrono::seconds hold{}; // how long an idle mapping must be kept
+    std::chrono::seconds hold{};   // how long an idle mapping must be kept
     std::vector<std::string> over; // ids of rows of this catalogue to measure it over; may be empty
     bool operator==(const idle_timer&) const = default;
 };

@@ -21,7 +21,7 @@ namespace reachd {
 // One way out of this host: at least one of source and interface is given.
 struct vantage {
     std::string name;
-    std::string interface;             // "" for whatever the routing table says
+    std::string interface; // "" for whatever the routing table says
     std::optional<ip_address> source;
     bool operator==(const vantage&) const = default;
 };
@@ -90,7 +90,8 @@ parsed<config> parse_config(std::string_view text, std::string_view file);
 
 // Faults of `site` that need the catalogues: an id that none has, a value that its catalogue does not
 // have or whose text does not fit its type. `text` and `file` are those that `site` was parsed from.
-file_faults check_against(const config& site, const std::vector<catalogue>& known,
-                          std::string_view text, std::string_view file);
+file_faults check_against(
+    const config& site, const std::vector<catalogue>& known, std::string_view text, std::string_view file
+);
 
 } // namespace reachd

@@ -79,21 +79,32 @@ inline constexpr reason_info duplicate_key{"duplicate_key", -32700, "an object h
 inline constexpr reason_info invalid_request{"invalid_request", -32600, "JSON, but no JSON-RPC 2.0 request"};
 inline constexpr reason_info batch{"batch_not_supported", -32600, "an array of requests: send one a line"};
 inline constexpr reason_info unknown_method{"unknown_method", -32601, "no such method"};
-inline constexpr reason_info unknown_parameter{"unknown_parameter", -32602, "the method has no such parameter"};
-inline constexpr reason_info missing_parameter{"missing_parameter", -32602, "the method needs this parameter"};
+inline constexpr reason_info unknown_parameter{
+    "unknown_parameter", -32602, "the method has no such parameter"
+};
+inline constexpr reason_info missing_parameter{
+    "missing_parameter", -32602, "the method needs this parameter"
+};
 inline constexpr reason_info invalid_parameter{
-    "invalid_parameter", -32602, "a parameter is of the wrong type or out of range"};
+    "invalid_parameter", -32602, "a parameter is of the wrong type or out of range"
+};
 inline constexpr reason_info internal{"internal", -32603, "a fault of the daemon: see its log"};
-inline constexpr reason_info too_large{"too_large", -32001, "the line is over the limit; the connection closes"};
+inline constexpr reason_info too_large{
+    "too_large", -32001, "the line is over the limit; the connection closes"
+};
 inline constexpr reason_info too_slow{
-    "too_slow", -32002, "the line was not completed in time; the connection closes"};
+    "too_slow", -32002, "the line was not completed in time; the connection closes"
+};
 inline constexpr reason_info too_many_connections{
-    "too_many_connections", -32003, "the socket has no place left; the connection closes"};
+    "too_many_connections", -32003, "the socket has no place left; the connection closes"
+};
 inline constexpr reason_info forbidden{"forbidden", -32004, "the method is served on control.sock only"};
 inline constexpr reason_info too_many_subscriptions{
-    "too_many_subscriptions", -32005, "the socket has no place left for subscribers"};
+    "too_many_subscriptions", -32005, "the socket has no place left for subscribers"
+};
 inline constexpr reason_info already_subscribed{
-    "already_subscribed", -32006, "the connection has its subscription already"};
+    "already_subscribed", -32006, "the connection has its subscription already"
+};
 inline constexpr reason_info shutting_down{"shutting_down", -32007, "the daemon ends; ask again later"};
 inline constexpr reason_info not_found{"not_found", -32010, "what the parameters name does not exist"};
 inline constexpr reason_info rejected{"rejected", -32011, "the files have faults; what was in force stays"};

@@ -23,30 +23,38 @@ namespace events {
 inline constexpr event_kind started{"daemon.started", severity::info, "the daemon serves its sockets"};
 inline constexpr event_kind stopping{"daemon.stopping", severity::info, "the daemon was asked to end"};
 inline constexpr event_kind task_failed{
-    "task.failed", severity::error, "a part of the daemon ended by an exception; the others go on"};
+    "task.failed", severity::error, "a part of the daemon ended by an exception; the others go on"
+};
 inline constexpr event_kind verdict_changed{
-    "verdict.changed", severity::info, "a requirement's answer or its failing endpoints changed"};
+    "verdict.changed", severity::info, "a requirement's answer or its failing endpoints changed"
+};
 inline constexpr event_kind site_changed{
-    "site.changed", severity::warning, "the answer for the whole site changed"};
+    "site.changed", severity::warning, "the answer for the whole site changed"
+};
 inline constexpr event_kind address_new{
-    "address.new", severity::info, "a name resolved to an address that was not seen before"};
+    "address.new", severity::info, "a name resolved to an address that was not seen before"
+};
 inline constexpr event_kind round_finished{
-    "round.finished", severity::info, "all endpoints of a requirement were probed; never logged"};
+    "round.finished", severity::info, "all endpoints of a requirement were probed; never logged"
+};
 inline constexpr event_kind config_reloaded{
-    "config.reloaded", severity::info, "the files were read again and are in force"};
+    "config.reloaded", severity::info, "the files were read again and are in force"
+};
 inline constexpr event_kind config_rejected{
-    "config.rejected", severity::error, "the files have faults; what was in force stays"};
+    "config.rejected", severity::error, "the files have faults; what was in force stays"
+};
 inline constexpr event_kind control_change{
-    "control.change", severity::info, "somebody used a method that changes something"};
+    "control.change", severity::info, "somebody used a method that changes something"
+};
 inline constexpr event_kind probe_asked{
-    "probe.progress", severity::info, "progress of a probe that a client asked for; never logged"};
+    "probe.progress", severity::info, "progress of a probe that a client asked for; never logged"
+};
 } // namespace events
 
 inline constexpr std::array all_events{
-    events::started,         events::stopping,
-    events::task_failed,     events::verdict_changed, events::site_changed,
-    events::address_new,     events::round_finished,  events::config_reloaded,
-    events::config_rejected, events::control_change,  events::probe_asked,
+    events::started,         events::stopping,       events::task_failed,    events::verdict_changed,
+    events::site_changed,    events::address_new,    events::round_finished, events::config_reloaded,
+    events::config_rejected, events::control_change, events::probe_asked,
 };
 
 } // namespace reachd

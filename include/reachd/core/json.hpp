@@ -70,8 +70,10 @@ std::string suggestion(std::string_view word, const std::vector<std::string_view
 class object_reader {
 public:
     // `value` that is not an object is itself noted as a fault and reads as empty.
-    object_reader(const json_document& document, const json& value, std::string pointer,
-                  std::string file, file_faults& faults);
+    object_reader(
+        const json_document& document, const json& value, std::string pointer, std::string file,
+        file_faults& faults
+    );
 
     // Call first: notes every key that is not in `known` ("$schema" is always allowed).
     void allow(std::initializer_list<std::string_view> known);
@@ -82,8 +84,8 @@ public:
     // An integer in [least, most]; 4.0 and "4" are faults.
     std::optional<std::int64_t> integer(std::string_view key, std::int64_t least, std::int64_t most);
     std::optional<std::vector<std::string>> texts(std::string_view key);
-    std::optional<std::vector<std::int64_t>> integers(std::string_view key, std::int64_t least,
-                                                      std::int64_t most);
+    std::optional<std::vector<std::int64_t>>
+    integers(std::string_view key, std::int64_t least, std::int64_t most);
     // The raw member, nullptr when absent.
     [[nodiscard]] const json* member(std::string_view key) const;
     [[nodiscard]] bool has(std::string_view key) const { return member(key) != nullptr; }

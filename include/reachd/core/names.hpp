@@ -24,6 +24,7 @@ enum class dns_status : std::uint8_t {
     query_refused,  // REFUSED
     no_reply,       // silence within the time given
     not_reachable,  // the server's address refused, or this machine has no route to it
+    not_asked,      // this machine could not send the question: the detail says why
     failed,         // anything else: the detail says
 };
 const char* to_string(dns_status value);
@@ -54,14 +55,16 @@ struct name_lookup {
 
 struct name_address {
     ip_address address;
-    std::vector<std::string> servers;      // who gave it, "system" among them
+    std::vector<std::string> servers;       // who gave it, "system" among them
     std::optional<verdict> without_probing; // a forged answer is not probed
 };
 
 struct name_verdict {
     std::vector<name_address> addresses;
-    std::optional<verdict> unusable;   // set when there is no address at all
-    std::vector<std::string> findings; // differences and failures of single servers, for a person
+    std::optional<verdict> unusable;   // set when applications get no address, whatever single servers say
+    std::vector<std::string> findings; // differences between the servers, for a person
+    // Servers that failed where another answered, with what they said: the site tells it once.
+    std::vector<std::pair<std::string, std::string>> failing_servers;
 };
 
 // `private_answers`: the row allows this name to live in private space.

@@ -59,8 +59,8 @@ struct cut_off {
 
 // What a TLS handshake showed. `problem` is empty when the chain and the name are verified.
 struct tls_answer {
-    std::string problem; // OpenSSL's word for the first verification fault
-    bool expired = false; // the only fault is a date
+    std::string problem;     // OpenSSL's word for the first verification fault
+    bool expired = false;    // the only fault is a date
     bool wrong_name = false; // a trusted chain, for another name
     std::string issuer;
     std::string subject;
@@ -126,7 +126,7 @@ struct observation {
     probe_kind kind = probe_kind::tcp_connect;
     unsigned attempt = 1;
     wall_time at{};
-    duration took{}; // to the outcome; the round-trip time for a connect that was answered
+    duration took{};    // to the outcome; the round-trip time for a connect that was answered
     std::string source; // local address:port, "" when none was assigned
     outcome what;
 

@@ -24,8 +24,7 @@ struct rotation {
 };
 
 // Indices into `endpoints`, ascending; moves the cursor on.
-std::vector<std::size_t> select_round(
-    expectation expect, const std::vector<endpoint_state>& endpoints, rotation& turn
-);
+std::vector<std::size_t>
+select_round(expectation expect, const std::vector<endpoint_state>& endpoints, rotation& turn);
 
 } // namespace reachd

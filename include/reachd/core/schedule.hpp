@@ -32,8 +32,10 @@ public:
     };
 
     // `rows` that take part, due first within one interval of `now` unless `interval` is zero.
-    schedule(const std::vector<std::size_t>& rows, std::chrono::seconds interval, time_point now,
-             std::uint64_t seed);
+    schedule(
+        const std::vector<std::size_t>& rows, std::chrono::seconds interval, time_point now,
+        std::uint64_t seed
+    );
 
     // The earliest row that is not being probed; nullopt when all are, or there is none.
     [[nodiscard]] std::optional<due> next_due() const;
@@ -48,6 +50,7 @@ private:
         time_point when;
         unsigned back_off = 0; // doublings
         bool running = false;
+        bool hurried = false; // while it ran: due again at its end
     };
     entry* find(std::size_t row);
 

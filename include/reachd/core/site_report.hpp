@@ -26,16 +26,14 @@ struct report_selection {
     report_detail detail = report_detail::endpoints;
 };
 
-nlohmann::json site_report(
-    const plan& what, const site_state& site, const report_selection& select, wall_time now
-);
+nlohmann::json
+site_report(const plan& what, const site_state& site, const report_selection& select, wall_time now);
 
 // One endpoint with all that is known of it; every one that matches, as a name may have several rows.
 nlohmann::json endpoint_report(const plan& what, const site_state& site, const endpoint& wanted);
 
 // The small answer for pollers; `stale` when nothing was measured for longer than `stale_after`.
-nlohmann::json health_report(
-    const plan& what, const site_state& site, wall_time now, std::chrono::seconds stale_after
-);
+nlohmann::json
+health_report(const plan& what, const site_state& site, wall_time now, std::chrono::seconds stale_after);
 
 } // namespace reachd

@@ -36,9 +36,9 @@ struct endpoint_state {
     std::optional<ip_address> address; // nullopt: the name did not resolve
     std::uint16_t port = 0;
     reachd::transport transport = transport::tcp;
-    std::string name;                      // "" for a literal address
-    std::string vantage;                   // "" for the routing table's own
-    std::vector<std::string> servers;      // DNS servers that gave the address
+    std::string name;                       // "" for a literal address
+    std::string vantage;                    // "" for the routing table's own
+    std::vector<std::string> servers;       // DNS servers that gave the address
     std::optional<verdict> without_probing; // settled before any packet: forged or unresolved
     std::vector<observation> seen;          // of the last probe
     // Drawn by evaluate():
@@ -50,11 +50,12 @@ struct endpoint_state {
 
 // Neighbouring ports of one destination with the same verdict.
 struct run {
-    std::string destination;               // as the row names it: a name or an address
-    std::vector<ip_address> addresses;     // those it stands for
+    std::string destination;           // as the row names it: a name or an address
+    std::vector<ip_address> addresses; // those it stands for
     std::string vantage;
     port_set ports;
     verdict judged;
+    bool needed = true;
     bool passes = false;
     bool fails = false;
 };
@@ -88,6 +89,7 @@ struct site_state {
     // Drawn by evaluate():
     site_answer state = site_answer::unproven;
     std::string sentence;
+    std::vector<std::string> findings; // what concerns more than one row
     wall_time since{};
 };
 

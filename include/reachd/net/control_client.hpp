@@ -54,9 +54,8 @@ public:
 
     // The `result` of the answer. Notifications that arrive before it go to `heard`, or wait for
     // next_notification() when that is empty.
-    std::expected<json, call_error> call(
-        std::string_view method, json params, time_point deadline, const listener& heard = {}
-    );
+    std::expected<json, call_error>
+    call(std::string_view method, json params, time_point deadline, const listener& heard = {});
     std::expected<control_notification, call_error> next_notification(time_point deadline);
     // For poll(); a notification may also wait here: has_notification().
     [[nodiscard]] int native_handle() const { return socket_.get(); }

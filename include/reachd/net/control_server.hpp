@@ -34,9 +34,9 @@ struct control_context; // what the sessions of a server share
 // Why these figures: docs/CONTROL.md, "Limits".
 struct control_limits {
     std::size_t line_bytes = 64 * 1024;
-    std::size_t connections = 32;   // a socket
-    std::size_t subscriptions = 8;  // a socket, one a connection
-    std::size_t requests = 16;      // under way on one connection; reading stops until one is answered
+    std::size_t connections = 32;  // a socket
+    std::size_t subscriptions = 8; // a socket, one a connection
+    std::size_t requests = 16;     // under way on one connection; reading stops until one is answered
     std::size_t unsent_bytes = 1024 * 1024;
     milliseconds line_time{10'000}; // from the first byte of a line to its end
     milliseconds idle_time{60'000};
@@ -56,7 +56,9 @@ struct peer_identity {
 class control_caller {
 public:
     control_caller(std::weak_ptr<control_session> session, access_level access, peer_identity peer)
-        : session_{std::move(session)}, access_{access}, peer_{peer} {}
+        : session_{std::move(session)}, access_{access}, peer_{peer}
+    {
+    }
 
     // A notification to this client alone; lost (and counted for it) when it reads too slowly.
     void notify(std::string_view method, json params) const;

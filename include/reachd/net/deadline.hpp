@@ -36,26 +36,23 @@ template <class Operation>
 auto with_deadline(time_point deadline, Operation operation)
     -> boost::asio::awaitable<decltype(std::tuple_cat(
         std::declval<std::tuple<ended>>(),
-        std::declval<decltype(std::declval<Operation>()(
-            boost::asio::as_tuple(boost::asio::use_awaitable)
-        ).await_resume())>()
+        std::declval<decltype(std::declval<Operation>()(boost::asio::as_tuple(boost::asio::use_awaitable))
+                                  .await_resume())>()
     ))>
 {
     namespace asio = boost::asio;
     const auto executor = co_await asio::this_coro::executor;
     asio::steady_timer timer{executor, deadline};
-    auto group = asio::experimental::make_parallel_group(
-        std::move(operation), timer.async_wait(asio::deferred)
-    );
-    auto both = co_await group.async_wait(
-        asio::experimental::wait_for_one(), asio::as_tuple(asio::use_awaitable)
-    );
+    auto group =
+        asio::experimental::make_parallel_group(std::move(operation), timer.async_wait(asio::deferred));
+    auto both =
+        co_await group.async_wait(asio::experimental::wait_for_one(), asio::as_tuple(asio::use_awaitable));
     // both: (order, operation's ec, its results..., timer's ec)
     constexpr auto size = std::tuple_size_v<decltype(both)>;
     const auto operation_code = std::get<1>(both);
     const auto timer_code = std::get<size - 1>(both);
     const auto how = operation_code != asio::error::operation_aborted ? ended::completed
-                     : !timer_code                                    ? ended::expired
+                   : !timer_code                                      ? ended::expired
                                                                       : ended::cancelled;
     co_return [&]<std::size_t... I>(std::index_sequence<I...>) {
         return std::make_tuple(how, std::get<I + 1>(std::move(both))...);

@@ -15,8 +15,7 @@
 
 namespace reachd {
 
-boost::asio::awaitable<observation> http_head(
-    boost::asio::ip::tcp::socket& socket, std::string host, time_point deadline
-);
+boost::asio::awaitable<observation>
+http_head(boost::asio::ip::tcp::socket& socket, std::string host, time_point deadline);
 
 } // namespace reachd

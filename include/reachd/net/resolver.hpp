@@ -27,10 +27,13 @@ public:
     resolver& operator=(const resolver&) = delete;
     ~resolver();
 
-    // All answers that came until the deadline; what did not come says no_reply.
-    boost::asio::awaitable<name_lookup> look_up(std::string name, time_point deadline);
+    // All answers that came in time; what did not come says no_reply. getaddrinfo has a deadline of its
+    // own, as it asks one silent server after the other.
+    boost::asio::awaitable<name_lookup>
+    look_up(std::string name, time_point servers_deadline, time_point system_deadline);
 
-    // The servers of the system's configuration, read anew each time: they change with the network.
+    // The servers of the system's configuration, read anew each time: they change with the network. Empty
+    // when the configuration could not be read.
     static std::vector<std::string> system_servers();
 
 private:
@@ -41,6 +44,9 @@ private:
     boost::asio::any_io_executor executor_;
     std::shared_ptr<door> door_;
 };
+
+// Whether this process has no file descriptor left.
+bool is_out_of_descriptors();
 
 // What one server says; `server` as in resolv.conf, with an optional port ("10.0.0.53:5353").
 boost::asio::awaitable<dns_answer> ask_server(std::string server, std::string name, time_point deadline);

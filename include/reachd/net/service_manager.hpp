@@ -38,9 +38,8 @@ result<std::vector<inherited_socket>> parse_listen_variables(const listen_variab
 result<std::vector<inherited_socket>> take_inherited_sockets();
 
 // Half of the watchdog's time: how often "WATCHDOG=1" is due; nullopt when nobody watches.
-std::optional<microseconds> parse_watchdog(
-    const std::optional<std::string>& usec, const std::optional<std::string>& pid, pid_t own
-);
+std::optional<microseconds>
+parse_watchdog(const std::optional<std::string>& usec, const std::optional<std::string>& pid, pid_t own);
 std::optional<microseconds> watchdog_interval();
 
 // Sends `state` ("READY=1\nSTATUS=...") to the socket NOTIFY_SOCKET names; no socket is no error.

@@ -23,8 +23,8 @@ namespace reachd {
 result<std::shared_ptr<boost::asio::ssl::context>> make_trust(const std::string& ca_file);
 
 boost::asio::awaitable<observation> tls_greeting(
-    boost::asio::ip::tcp::socket& socket, std::shared_ptr<boost::asio::ssl::context> trust,
-    std::string name, time_point deadline
+    boost::asio::ip::tcp::socket& socket, std::shared_ptr<boost::asio::ssl::context> trust, std::string name,
+    time_point deadline
 );
 
 } // namespace reachd
