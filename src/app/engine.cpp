@@ -140,7 +140,10 @@ asio::awaitable<void> engine::probe(std::vector<std::size_t> rows)
     if (stopping_) {
         co_return;
     }
-    progress_ = {.rows = rows.size()};
+    if (rounds_.running() == 0) {
+        progress_ = {};
+    }
+    progress_.rows += rows.size();
     std::vector<std::size_t> awaited;
     for (const auto row : rows) {
         // A round under way may have seen what was true before the question: one more is needed then.
@@ -155,10 +158,10 @@ asio::awaitable<void> engine::probe(std::vector<std::size_t> rows)
             if (!work.running) {
                 start_round(rows[i], round_kind::whole);
             }
-            asio::steady_timer woken{executor_, time_point::max()};
-            work.waiting.push_back(&woken);
-            co_await woken.async_wait(asio::as_tuple(asio::use_awaitable));
-            std::erase(work.waiting, &woken);
+            // Shared: a caller that is cancelled here leaves the round a timer that it may still cancel.
+            const auto woken = std::make_shared<asio::steady_timer>(executor_, time_point::max());
+            work.waiting.push_back(woken);
+            co_await woken->async_wait(asio::as_tuple(asio::use_awaitable));
         }
     }
 }
@@ -193,6 +196,9 @@ asio::awaitable<void> engine::keep_probing()
 asio::awaitable<void> engine::scheduled_round(std::size_t row)
 {
     auto& work = work_[row];
+    // However the round ends, by an exception too, the row stays on the schedule.
+    const auto leave = [this, row] { back_on_schedule(row); };
+    const at_exit finish{leave};
     if (!work.running) {
         const bool whole =
             !work.whole_once || steady::now() - work.last_whole >= plan_->config.schedule.sweep_interval;
@@ -200,8 +206,12 @@ asio::awaitable<void> engine::scheduled_round(std::size_t row)
         work.changed = false;
         co_await run_round(row, whole ? round_kind::whole : round_kind::in_turn);
     }
+}
+
+void engine::back_on_schedule(std::size_t row)
+{
     // Only what fails backs off: a row that is unproven by nature must not be slow to notice a failure.
-    const auto how = work.changed                               ? schedule::round_result::changed
+    const auto how = work_[row].changed                         ? schedule::round_result::changed
                    : state_.rows[row].state == row_answer::fail ? schedule::round_result::still_the_same
                                                                 : schedule::round_result::healthy;
     schedule_->finished(row, how, steady::now());
@@ -214,7 +224,7 @@ asio::awaitable<void> engine::run_round(std::size_t row, round_kind kind)
         auto& work = work_[row];
         work.running = false;
         ++work.rounds_ended;
-        for (auto* waiter : work.waiting) {
+        for (const auto& waiter : std::exchange(work.waiting, {})) {
             waiter->cancel();
         }
     };
@@ -278,7 +288,10 @@ asio::awaitable<void> engine::wait_for(std::shared_ptr<round> of)
     }
 }
 
-asio::awaitable<void> engine::look_up_into(std::string name, name_lookup* into, std::shared_ptr<round> of)
+asio::awaitable<void> engine::look_up_into(
+    std::string name, std::shared_ptr<std::vector<name_lookup>> into, std::size_t at,
+    std::shared_ptr<round> of
+)
 {
     const auto leave = [of] {
         if (--of->left == 0) {
@@ -287,7 +300,8 @@ asio::awaitable<void> engine::look_up_into(std::string name, name_lookup* into, 
     };
     const at_exit count_down{leave};
     const auto now = steady::now();
-    *into = co_await resolver_.look_up(std::move(name), now + server_time, now + system_time);
+    auto found = co_await resolver_.look_up(std::move(name), now + server_time, now + system_time);
+    (*into)[at] = std::move(found);
 }
 
 asio::awaitable<void> engine::resolve_names(std::size_t row)
@@ -298,7 +312,7 @@ asio::awaitable<void> engine::resolve_names(std::size_t row)
     const auto of = std::make_shared<round>(executor_);
     of->left = names.size();
     for (std::size_t i = 0; i < names.size(); ++i) {
-        probes_.spawn(names[i], look_up_into(names[i], &(*lookups)[i], of));
+        probes_.spawn(names[i], look_up_into(names[i], lookups, i, of));
     }
     co_await wait_for(of);
     if (!stopping_) {
@@ -343,7 +357,7 @@ endpoint_order engine::order_for(const outbound_row& row, const endpoint_state& 
     const auto& limits = plan_->config.limits;
     endpoint_order order{
         .target = {*one.address, one.port, one.transport},
-        .name = one.name,
+        .name = one.name.ends_with('.') ? one.name.substr(0, one.name.size() - 1) : one.name,
         .attempts = limits.attempts,
         .timeout = limits.connect_timeout,
     };

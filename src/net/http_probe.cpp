@@ -10,7 +10,6 @@
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/read.hpp>
 #include <fmt/format.h>
 
 namespace reachd {
@@ -21,6 +20,7 @@ namespace http = boost::beast::http;
 namespace {
 
 constexpr std::uint32_t header_limit = 8192;
+constexpr std::size_t piece = 1024;
 
 outcome outcome_of_end(ended how, const boost::system::error_code& code, duration waited)
 {
@@ -56,17 +56,31 @@ asio::awaitable<observation> http_head(asio::ip::tcp::socket& socket, std::strin
         out.what = outcome_of_end(sent, send_code, deadline - begun);
         co_return out;
     }
-    boost::beast::flat_buffer buffer{header_limit};
     http::response_parser<http::empty_body> parser;
     parser.header_limit(header_limit);
     parser.skip(true); // the answer to HEAD has no body, whatever its Content-Length says
-    auto [how, code, bytes] =
-        co_await with_deadline(deadline, http::async_read_header(socket, buffer, parser, asio::deferred));
-    out.took = steady::now() - begun;
-    if (how != ended::completed || code) {
-        out.what = outcome_of_end(how, code, deadline - begun);
-        co_return out;
+    boost::beast::flat_buffer buffer{header_limit};
+    // Piece by piece: Beast's own read looks at no deadline while a server drips.
+    while (!parser.is_header_done()) {
+        auto [how, code, bytes] =
+            co_await with_deadline(deadline, socket.async_read_some(buffer.prepare(piece), asio::deferred));
+        if (how == ended::completed && !code) {
+            buffer.commit(bytes);
+            buffer.consume(parser.put(buffer.data(), code));
+            code = code == http::error::need_more ? boost::system::error_code{} : code;
+        }
+        const bool full = buffer.size() + piece > header_limit && !parser.is_header_done();
+        const bool late = steady::now() >= deadline && !parser.is_header_done();
+        if (how != ended::completed || code || full || late) {
+            out.took = steady::now() - begun;
+            if (full && !code) {
+                code = http::error::header_limit;
+            }
+            out.what = outcome_of_end(late ? ended::expired : how, code, deadline - begun);
+            co_return out;
+        }
     }
+    out.took = steady::now() - begun;
     const auto& answer = parser.get();
     out.what = http_answer{
         .status = answer.result_int(),

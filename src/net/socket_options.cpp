@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fmt/format.h>
+#include <ifaddrs.h>
 #include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -42,6 +43,24 @@ std::optional<sockaddr_storage> own_name(int fd)
         return std::nullopt;
     }
     return own;
+}
+
+// Any of this machine's addresses: the kernel complains of a silent next hop by the interface's primary
+// address, whatever source the socket has.
+bool is_local_address(const ip_address& address)
+{
+    ifaddrs* list = nullptr;
+    if (::getifaddrs(&list) != 0) {
+        return false;
+    }
+    bool found = false;
+    for (const auto* one = list; one && !found; one = one->ifa_next) {
+        const bool ip =
+            one->ifa_addr && (one->ifa_addr->sa_family == AF_INET || one->ifa_addr->sa_family == AF_INET6);
+        found = ip && from_sockaddr(one->ifa_addr) == address;
+    }
+    ::freeifaddrs(list);
+    return found;
 }
 
 bool is_icmp(const sock_extended_err& what)
@@ -181,9 +200,7 @@ std::vector<icmp_error> drain_errors(int fd, family protocol)
             return found;
         }
         if (auto entry = read_entry(message, protocol)) {
-            const auto own = own_name(fd);
-            entry->sender_is_us =
-                own && entry->sender == from_sockaddr(reinterpret_cast<const sockaddr*>(&*own));
+            entry->sender_is_us = is_local_address(entry->sender);
             found.push_back(*entry);
         }
     }
@@ -215,6 +232,7 @@ not_measured local_failure(int error_number, const std::string& step)
 {
     const auto cause = [error_number] {
         switch (error_number) {
+        case EINVAL: // a blackhole route
         case ENETUNREACH:
         case EHOSTUNREACH: return local_cause::no_route;
         case ENODEV:

@@ -3,9 +3,11 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
 #include <cassert>
@@ -33,7 +35,7 @@ bool is_cancellation(const std::exception_ptr& what)
 } // namespace
 
 task_group::task_group(asio::any_io_executor executor, failure_handler on_failure)
-    : executor_{std::move(executor)}, on_failure_{std::move(on_failure)}, empty_{executor_}
+    : executor_{std::move(executor)}, on_failure_{std::move(on_failure)}
 {
 }
 
@@ -61,7 +63,9 @@ void task_group::finished(position task, const std::exception_ptr& what)
         on_failure_(name, what);
     }
     if (tasks_.empty()) {
-        empty_.cancel();
+        for (auto* joiner : joiners_) {
+            joiner->cancel();
+        }
     }
 }
 
@@ -75,9 +79,13 @@ void task_group::cancel()
 
 asio::awaitable<std::size_t> task_group::join(time_point deadline)
 {
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    co_await asio::this_coro::throw_if_cancelled(false);
     while (!tasks_.empty() && steady::now() < deadline) {
-        empty_.expires_at(deadline);
-        co_await empty_.async_wait(asio::as_tuple(asio::use_awaitable));
+        asio::steady_timer empty{executor_, deadline};
+        joiners_.push_back(&empty);
+        co_await empty.async_wait(asio::as_tuple(asio::use_awaitable));
+        std::erase(joiners_, &empty);
     }
     co_return tasks_.size();
 }

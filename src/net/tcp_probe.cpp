@@ -44,7 +44,10 @@ std::optional<outcome> read_socket(int fd, family protocol)
     if (const auto errors = drain_errors(fd, protocol); !errors.empty()) {
         return errors.front();
     }
-    if (error_number != 0 && error_number != ETIMEDOUT) {
+    if (error_number == ETIMEDOUT) {
+        return no_reply{}; // the kernel gave up before our own time was over
+    }
+    if (error_number != 0) {
         return outcome_of_end(error_number);
     }
     return std::nullopt;
@@ -64,7 +67,7 @@ std::optional<outcome> start_connect(tcp::socket& socket, const endpoint& target
     std::string failed_step;
     if (const int failed = leave_by(fd, target.address.family, way, failed_step); failed != 0) {
         auto failure = local_failure(failed, failed_step);
-        failure.cause = failed == EPERM ? failure.cause : local_cause::no_address;
+        failure.cause = local_cause::no_address;
         return failure;
     }
     const auto to = tcp_endpoint(target);
@@ -94,13 +97,16 @@ asio::awaitable<connect_result> tcp_connect(endpoint target, way_out way, time_p
         auto [how, code] =
             co_await with_deadline(deadline, socket.async_wait(tcp::socket::wait_write, asio::deferred));
         seen = read_socket(fd, target.address.family);
-        if (!seen && how == ended::expired) {
+        if (!seen && (how == ended::expired || steady::now() >= deadline)) {
             seen = no_reply{deadline - begun};
         } else if (!seen && (how == ended::cancelled || code)) {
             seen = not_measured{.cause = local_cause::cancelled, .detail = "cancelled"};
         }
     }
     out.seen.took = steady::now() - begun;
+    if (auto* silence = std::get_if<no_reply>(&*seen); silence && silence->waited == duration::zero()) {
+        silence->waited = out.seen.took;
+    }
     out.seen.what = std::move(*seen);
     if (socket.is_open()) {
         out.seen.source = local_name(fd);

@@ -7,9 +7,12 @@
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/ssl/verify_context.hpp>
+#include <cstdlib>
+#include <filesystem>
 #include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
 namespace reachd {
@@ -88,6 +91,22 @@ tls_answer read_certificate(SSL* handle, const chain_faults& faults)
     return out;
 }
 
+bool is_there(const char* variable, const char* otherwise)
+{
+    const char* named = std::getenv(variable);
+    std::error_code code;
+    const std::filesystem::path path{named ? named : otherwise};
+    return std::filesystem::is_directory(path, code) ? !std::filesystem::is_empty(path, code)
+                                                     : std::filesystem::exists(path, code);
+}
+
+// What set_default_verify_paths() will look at; it succeeds without any of it.
+bool has_system_store()
+{
+    return is_there(X509_get_default_cert_file_env(), X509_get_default_cert_file()) ||
+           is_there(X509_get_default_cert_dir_env(), X509_get_default_cert_dir());
+}
+
 outcome outcome_of_error(const boost::system::error_code& code)
 {
     if (code == asio::error::connection_reset || code == asio::error::broken_pipe) {
@@ -105,6 +124,16 @@ result<std::shared_ptr<ssl::context>> make_trust(const std::string& ca_file)
 {
     auto trust = std::make_shared<ssl::context>(ssl::context::tls_client);
     boost::system::error_code code;
+    if (ca_file.empty() && !has_system_store()) {
+        return std::unexpected(
+            error{
+                errc::not_found,
+                stage::configure,
+                "this system has no trust store (package ca-certificates); install one or name a PEM file in "
+                "tls.ca_file",
+            }
+        );
+    }
     if (ca_file.empty()) {
         trust->set_default_verify_paths(code);
     } else {

@@ -27,7 +27,7 @@ std::optional<outcome> start_exchange(udp::socket& socket, const endpoint& targe
     std::string failed_step;
     if (const int failed = leave_by(fd, target.address.family, way, failed_step); failed != 0) {
         auto failure = local_failure(failed, failed_step);
-        failure.cause = failed == EPERM ? failure.cause : local_cause::no_address;
+        failure.cause = local_cause::no_address;
         return failure;
     }
     const auto to = udp_endpoint(target);
@@ -69,7 +69,7 @@ asio::awaitable<observation> udp_exchange(endpoint target, way_out way, time_poi
         auto [how, code] =
             co_await with_deadline(deadline, socket.async_wait(udp::socket::wait_read, asio::deferred));
         seen = read_socket(fd, target.address.family);
-        if (!seen && how == ended::expired) {
+        if (!seen && (how == ended::expired || steady::now() >= deadline)) {
             seen = no_reply{deadline - begun};
         } else if (!seen && (how == ended::cancelled || code)) {
             seen = not_measured{.cause = local_cause::cancelled, .detail = "cancelled"};

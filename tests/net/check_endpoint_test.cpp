@@ -26,7 +26,8 @@ conversation answering(const std::string& text)
     return [text](tcp::socket socket) { return answer(std::move(socket), text); };
 }
 
-asio::awaitable<void> count_datagrams(std::shared_ptr<udp::socket> socket, std::size_t* count, std::size_t answer_from)
+asio::awaitable<void>
+count_datagrams(std::shared_ptr<udp::socket> socket, std::size_t* count, std::size_t answer_from)
 {
     while (true) {
         std::array<char, 64> data;
@@ -42,7 +43,9 @@ class check_endpoint_test : public testing::Test {
 protected:
     endpoint_order order_to(const endpoint& target, greeting greet = greeting::none) const
     {
-        return {.target = target, .name = service_name, .way = {}, .greet = greet, .attempts = 3, .timeout = soon};
+        return {
+            .target = target, .name = service_name, .way = {}, .greet = greet, .attempts = 3, .timeout = soon
+        };
     }
     std::string check(const endpoint_order& order)
     {
@@ -81,7 +84,9 @@ TEST_F(check_endpoint_test, repeats_silence_as_often_as_asked_each_time_with_its
 TEST_F(check_endpoint_test, greets_on_the_connection_that_it_made)
 {
     const auto identity = known.identity(service_name);
-    const server tls{io, "127.0.0.1", [identity](tcp::socket socket) { return greet_by_tls(std::move(socket), identity); }};
+    const server tls{io, "127.0.0.1", [identity](tcp::socket socket) {
+                         return greet_by_tls(std::move(socket), identity);
+                     }};
     EXPECT_EQ(check(order_to(tls.where(), greeting::tls)), "1 connected, 1 tls");
     EXPECT_EQ(tls.accepted(), 1U);
     EXPECT_EQ(judged(tls.where()).kind, verdict_kind::open);
@@ -94,7 +99,9 @@ TEST_F(check_endpoint_test, does_not_repeat_a_certificate_that_is_not_trusted)
 {
     const authority foreign{"Foreign CA"};
     const auto identity = foreign.identity(service_name);
-    const server peer{io, "127.0.0.1", [identity](tcp::socket socket) { return greet_by_tls(std::move(socket), identity); }};
+    const server peer{io, "127.0.0.1", [identity](tcp::socket socket) {
+                          return greet_by_tls(std::move(socket), identity);
+                      }};
     EXPECT_EQ(check(order_to(peer.where(), greeting::tls)), "1 connected, 1 tls");
     EXPECT_EQ(judged(peer.where()).kind, verdict_kind::intercepted);
 }
@@ -103,12 +110,16 @@ TEST_F(check_endpoint_test, repeats_a_greeting_that_was_lost_on_a_new_connection
 {
     for (const auto greet : {greeting::tls, greeting::http}) {
         const server mute{io, "127.0.0.1", listen_only};
-        EXPECT_EQ(check(order_to(mute.where(), greet)),
-                  "1 connected, 1 no_reply, 2 connected, 2 no_reply, 3 connected, 3 no_reply");
+        EXPECT_EQ(
+            check(order_to(mute.where(), greet)),
+            "1 connected, 1 no_reply, 2 connected, 2 no_reply, 3 connected, 3 no_reply"
+        );
         EXPECT_EQ(judged(mute.where()).kind, verdict_kind::blocked);
         const server cutting{io, "127.0.0.1", reset};
-        EXPECT_EQ(check(order_to(cutting.where(), greet)),
-                  "1 connected, 1 cut_off, 2 connected, 2 cut_off, 3 connected, 3 cut_off");
+        EXPECT_EQ(
+            check(order_to(cutting.where(), greet)),
+            "1 connected, 1 cut_off, 2 connected, 2 cut_off, 3 connected, 3 cut_off"
+        );
         EXPECT_EQ(cutting.accepted(), 3U);
     }
 }
@@ -117,7 +128,8 @@ TEST_F(check_endpoint_test, stops_repeating_when_an_answer_has_come)
 {
     std::size_t connections = 0;
     const auto second_time = [&connections](tcp::socket socket) {
-        return ++connections == 1 ? reset(std::move(socket)) : answer(std::move(socket), "HTTP/1.1 200 OK\r\n\r\n");
+        return ++connections == 1 ? reset(std::move(socket))
+                                  : answer(std::move(socket), "HTTP/1.1 200 OK\r\n\r\n");
     };
     const server peer{io, "127.0.0.1", second_time};
     EXPECT_EQ(check(order_to(peer.where(), greeting::http)), "1 connected, 1 cut_off, 2 connected, 2 http");

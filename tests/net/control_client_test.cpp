@@ -33,7 +33,9 @@ std::string fault_of(const std::expected<control_client, call_error>& client)
 
 std::string fault_of(const std::expected<json, call_error>& answer)
 {
-    return answer ? "answered" : answer.error().link ? to_string(*answer.error().link) : answer.error().refused.reason;
+    return answer              ? "answered"
+         : answer.error().link ? to_string(*answer.error().link)
+                               : answer.error().refused.reason;
 }
 
 // A daemon that says `answer` to whoever connects, after it has heard something, and hangs up.
@@ -108,11 +110,12 @@ TEST(control_client, hears_progress_while_it_waits_for_the_answer)
     running_server running;
     auto client = connected(running.control());
     int heard = 0;
-    const auto answer = client.call("probe", json::object(), in_time(), [&](const control_notification& news) {
-        EXPECT_EQ(news.method, "progress");
-        ++heard;
-        running.release();
-    });
+    const auto answer =
+        client.call("probe", json::object(), in_time(), [&](const control_notification& news) {
+            EXPECT_EQ(news.method, "progress");
+            ++heard;
+            running.release();
+        });
     EXPECT_EQ(fault_of(answer), "answered");
     EXPECT_EQ(heard, 1);
 }
@@ -179,7 +182,8 @@ public:
     {
         groups_.resize(static_cast<std::size_t>(std::max(0, ::getgroups(0, nullptr))));
         const int known = ::getgroups(static_cast<int>(groups_.size()), groups_.data());
-        became_ = known >= 0 && ::setgroups(0, nullptr) == 0 && ::setegid(nobody) == 0 && ::seteuid(nobody) == 0;
+        became_ =
+            known >= 0 && ::setgroups(0, nullptr) == 0 && ::setegid(nobody) == 0 && ::seteuid(nobody) == 0;
     }
     stranger(const stranger&) = delete;
     stranger& operator=(const stranger&) = delete;
@@ -203,9 +207,10 @@ TEST(control_client, T7_says_which_socket_is_open_to_it_where_it_lacks_permissio
     ::chmod(running.control().substr(0, running.control().rfind('/')).c_str(), 0755);
     const auto [client, reader] = [&] {
         const stranger now;
-        return now.became() ? std::pair{connect_control(running.control(), in_time()),
-                                        connect_control(running.status(), in_time())}
-                            : std::pair{connect_control("", in_time()), connect_control("", in_time())};
+        return now.became()
+                 ? std::
+                       pair{connect_control(running.control(), in_time()), connect_control(running.status(), in_time())}
+                 : std::pair{connect_control("", in_time()), connect_control("", in_time())};
     }();
     if (fault_of(client) == "bad_path") {
         GTEST_SKIP() << "needs root to become somebody without permission";
@@ -253,7 +258,12 @@ TEST(control_client, tells_apart_what_can_be_wrong_with_an_answer)
     EXPECT_EQ(fault_after("{\"id\":2,\"jsonrpc\":\"2.0\",\"result\":1}\n"), "malformed");
     EXPECT_EQ(fault_after("{\"id\":1,\"jsonrpc\":\"2.0\"}\n"), "malformed");
     EXPECT_EQ(fault_after("{\"method\":\"event\"}\n"), "closed");
-    EXPECT_EQ(fault_after("{\"id\":1,\"error\":{\"code\":-32603,\"message\":\"x\",\"data\":{\"reason\":\"internal\"}}}\n"), "internal");
+    EXPECT_EQ(
+        fault_after(
+            "{\"id\":1,\"error\":{\"code\":-32603,\"message\":\"x\",\"data\":{\"reason\":\"internal\"}}}\n"
+        ),
+        "internal"
+    );
 }
 
 } // namespace

@@ -46,7 +46,10 @@ public:
         std::filesystem::remove_all(path_, ignored);
     }
     [[nodiscard]] const std::string& path() const { return path_; }
-    [[nodiscard]] std::string operator/(std::string_view name) const { return path_ + "/" + std::string{name}; }
+    [[nodiscard]] std::string operator/(std::string_view name) const
+    {
+        return path_ + "/" + std::string{name};
+    }
 
 private:
     std::string path_;
@@ -98,10 +101,7 @@ public:
         return line ? json::parse(*line, nullptr, false) : json{};
     }
     // Nothing more comes and the stream ends in time.
-    bool ends(milliseconds within = patience)
-    {
-        return hear(within).is_null() && ended_;
-    }
+    bool ends(milliseconds within = patience) { return hear(within).is_null() && ended_; }
     bool silent(milliseconds within) { return hear(within).is_null() && !ended_; }
 
 private:
@@ -131,7 +131,7 @@ private:
 inline std::string reason_of(const json& answer)
 {
     return answer.is_object() && answer.contains("error") ? answer["error"]["data"].value("reason", "?")
-                                                           : "answered: " + dump(answer).substr(0, 200);
+                                                          : "answered: " + dump(answer).substr(0, 200);
 }
 
 // What the test's methods do:
@@ -165,7 +165,8 @@ public:
     std::size_t stop(milliseconds within = patience)
     {
         stopped_ = true;
-        return boost::asio::co_spawn(io_, server_.stop(steady::now() + within), boost::asio::use_future).get();
+        return boost::asio::co_spawn(io_, server_.stop(steady::now() + within), boost::asio::use_future)
+            .get();
     }
     // Runs on the server's thread and answers what `action` answers.
     template <class Action>
@@ -239,9 +240,13 @@ private:
         };
         out.snapshot = [this] { return present_state; };
         out.audit = [this](const rpc_request& request, const control_caller& caller) {
-            audited_.push_back(std::string{request.method->name} + " by " + std::to_string(caller.peer().uid));
+            audited_.push_back(
+                std::string{request.method->name} + " by " + std::to_string(caller.peer().uid)
+            );
         };
-        out.failed = [this](const std::string& task, const std::exception_ptr&) { failures_.push_back(task); };
+        out.failed = [this](const std::string& task, const std::exception_ptr&) {
+            failures_.push_back(task);
+        };
         return out;
     }
 
@@ -263,10 +268,10 @@ private:
         if (name == "report") {
             co_return json{{"text", std::string(report_bytes, 'x')}};
         }
-        co_return name == "version"  ? json{{"version", 1}}
-        : name == "health" ? json{{"waited", true}}
-        : name == "probe"  ? json{{"probed", true}}
-                           : json{{"method", name}};
+        co_return name == "version" ? json{{"version", 1}}
+        : name == "health"          ? json{{"waited", true}}
+        : name == "probe"           ? json{{"probed", true}}
+                                    : json{{"method", name}};
     }
 
     temporary_directory directory_;

@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 mode_t mode_of(const std::string& path)
 {
-    struct stat seen {};
+    struct stat seen{};
     return ::lstat(path.c_str(), &seen) == 0 ? seen.st_mode & 0777U : 0;
 }
 
@@ -92,7 +92,9 @@ TEST(control_listener, tells_a_second_daemon_who_is_there)
         const auto second = bind_in(directory.path());
         ASSERT_FALSE(second);
         EXPECT_EQ(second.error().code, errc::in_use);
-        EXPECT_NE(second.error().detail.find("(process " + std::to_string(::getpid()) + ")"), std::string::npos);
+        EXPECT_NE(
+            second.error().detail.find("(process " + std::to_string(::getpid()) + ")"), std::string::npos
+        );
         EXPECT_TRUE(plain_client{directory / "status.sock"}.connected()); // the first is unharmed
     }
     EXPECT_TRUE(bind_in(directory.path())); // once it has gone
@@ -123,7 +125,10 @@ TEST(control_listener, T9_leaves_everything_alone_that_is_no_socket)
     const temporary_directory directory;
     const auto path = directory / "status.sock";
     std::ofstream{path} << "precious";
-    EXPECT_EQ(refusal_of(bind_in(directory.path())), path + " is a file where a socket should be made: it was left alone");
+    EXPECT_EQ(
+        refusal_of(bind_in(directory.path())),
+        path + " is a file where a socket should be made: it was left alone"
+    );
     EXPECT_EQ(fs::file_size(path), 8U);
     fs::remove(path);
     fs::create_directory(path);
@@ -148,7 +153,10 @@ TEST(control_listener, T9_leaves_a_stale_socket_of_another_user_alone)
     if (::lchown(path.c_str(), 65534, static_cast<gid_t>(-1)) != 0) {
         GTEST_SKIP() << "needs root to make a file of another user";
     }
-    EXPECT_EQ(refusal_of(bind_in(directory.path())), path + " is a socket of user 65534, not ours: it was left alone");
+    EXPECT_EQ(
+        refusal_of(bind_in(directory.path())),
+        path + " is a socket of user 65534, not ours: it was left alone"
+    );
     EXPECT_TRUE(fs::exists(path));
 }
 
@@ -177,7 +185,9 @@ TEST(control_listener, T9_refuses_a_path_that_is_too_long_with_the_number)
     EXPECT_TRUE(bind_in(directory_of(107)));
     const auto refused = bind_in(directory_of(108));
     ASSERT_FALSE(refused);
-    EXPECT_NE(refused.error().detail.find("has 108 bytes, and a Unix socket's path at most 107"), std::string::npos);
+    EXPECT_NE(
+        refused.error().detail.find("has 108 bytes, and a Unix socket's path at most 107"), std::string::npos
+    );
 }
 
 TEST(control_listener, needs_a_directory_that_can_be_made)
@@ -232,7 +242,9 @@ TEST(control_listener, refuses_inherited_sockets_that_it_cannot_serve)
     const auto refused = [](std::vector<inherited_socket> inherited) { return !adopt_listeners(inherited); };
     EXPECT_TRUE(refused({}));
     EXPECT_TRUE(refused({{"web", listen_on(directory / "a").release()}}));
-    EXPECT_TRUE(refused({{"control", listen_on(directory / "b").release()}, {"control", listen_on(directory / "c").release()}}));
+    EXPECT_TRUE(refused(
+        {{"control", listen_on(directory / "b").release()}, {"control", listen_on(directory / "c").release()}}
+    ));
     EXPECT_TRUE(refused({{"control", ::socket(AF_UNIX, SOCK_STREAM, 0)}})); // does not listen
     EXPECT_TRUE(refused({{"control", ::socket(AF_UNIX, SOCK_DGRAM, 0)}}));
     EXPECT_TRUE(refused({{"control", ::socket(AF_INET, SOCK_STREAM, 0)}}));

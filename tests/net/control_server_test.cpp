@@ -8,7 +8,7 @@
 namespace reachd::test {
 namespace {
 
-constexpr milliseconds soon{50};    // a limit that the test waits for
+constexpr milliseconds soon{50};     // a limit that the test waits for
 constexpr milliseconds a_while{200}; // long enough for what must not happen to happen
 
 #ifdef __SANITIZE_ADDRESS__
@@ -117,7 +117,9 @@ TEST(control_server, carries_a_request_out_whose_client_has_gone)
         client.ask("reload", 1);
     }
     EXPECT_TRUE(running.becomes_true([&] { return running.carried_out_here() == 1; }));
-    EXPECT_TRUE(running.becomes_true([&] { return running.server().connections(access_level::change) == 0; }));
+    EXPECT_TRUE(running.becomes_true([&] {
+        return running.server().connections(access_level::change) == 0;
+    }));
 }
 
 TEST(control_server, goes_on_with_a_connection_after_a_line_that_is_no_request)
@@ -287,7 +289,9 @@ TEST(control_server, gives_the_place_of_a_client_that_left_to_the_next)
         client.say_no_more();
         EXPECT_EQ(client.hear()["id"], i);
         EXPECT_TRUE(client.ends());
-        EXPECT_TRUE(running.becomes_true([&] { return running.server().connections(access_level::change) == 0; }));
+        EXPECT_TRUE(running.becomes_true([&] {
+            return running.server().connections(access_level::change) == 0;
+        }));
     }
 }
 

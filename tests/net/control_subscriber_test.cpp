@@ -18,7 +18,10 @@ TEST(control_subscriber, gets_the_present_state_and_then_what_happens_in_order)
     EXPECT_TRUE(state["subscription"].is_string());
     for (int i = 2; i < 5; ++i) {
         running.publish({{"number", i}});
-        EXPECT_EQ(client.hear(), (json{{"jsonrpc", "2.0"}, {"method", "event"}, {"params", {{"number", i}, {"seq", i}}}}));
+        EXPECT_EQ(
+            client.hear(),
+            (json{{"jsonrpc", "2.0"}, {"method", "event"}, {"params", {{"number", i}, {"seq", i}}}})
+        );
     }
 }
 

@@ -47,7 +47,8 @@ asio::awaitable<outcome_of_read> wait_for_stubborn(time_point ends, time_point d
 {
     const auto executor = co_await asio::this_coro::executor;
     const stubborn initiation{std::make_shared<asio::steady_timer>(executor, ends)};
-    auto operation = asio::async_initiate<const asio::deferred_t&, void(code, int)>(initiation, asio::deferred);
+    auto operation =
+        asio::async_initiate<const asio::deferred_t&, void(code, int)>(initiation, asio::deferred);
     auto result = co_await with_deadline(deadline, std::move(operation));
     co_return result;
 }

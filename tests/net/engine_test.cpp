@@ -54,7 +54,9 @@ protected:
     engine_test()
     {
         auto& limits = site.config.limits;
-        limits = {.new_flows_per_s = 0, .new_flows_per_destination_per_s = 0, .connect_timeout = soon, .attempts = 1};
+        limits = {
+            .new_flows_per_s = 0, .new_flows_per_destination_per_s = 0, .connect_timeout = soon, .attempts = 1
+        };
         site.catalogues.push_back({.id = "lab"});
         site.vantages.emplace_back();
         listener_.round_finished = [this](std::size_t row) { finished.push_back(row); };
@@ -74,7 +76,8 @@ protected:
     }
     engine& start()
     {
-        tested = std::make_unique<engine>(io.get_executor(), std::make_shared<const plan>(site), trust, listener_);
+        tested =
+            std::make_unique<engine>(io.get_executor(), std::make_shared<const plan>(site), trust, listener_);
         return *tested;
     }
     // One round of each row.
@@ -118,9 +121,9 @@ TEST_F(engine_test, measures_a_whole_round_and_draws_the_right_verdicts)
     add("no-route", row_to(tcp_at("198.51.100.7", 443)));
     const auto& state = probe_all().state();
     const std::pair<verdict_kind, row_answer> expected[] = {
-        {verdict_kind::open, row_answer::pass},       {verdict_kind::closed, row_answer::pass},
-        {verdict_kind::closed, row_answer::fail},     {verdict_kind::blocked, row_answer::fail},
-        {verdict_kind::closed, row_answer::pass},     {verdict_kind::open, row_answer::fail},
+        {verdict_kind::open, row_answer::pass},         {verdict_kind::closed, row_answer::pass},
+        {verdict_kind::closed, row_answer::fail},       {verdict_kind::blocked, row_answer::fail},
+        {verdict_kind::closed, row_answer::pass},       {verdict_kind::open, row_answer::fail},
         {verdict_kind::unproven, row_answer::unproven},
     };
     for (std::size_t i = 0; i < site.rows.size(); ++i) {
@@ -158,7 +161,9 @@ TEST_F(engine_test, greets_by_the_name_where_the_port_says_how)
     }
     const auto identity = known.identity("service.test");
     const auto tls = [identity](tcp::socket socket) { return greet_by_tls(std::move(socket), identity); };
-    const auto http = [](tcp::socket socket) { return answer(std::move(socket), "HTTP/1.1 511 Portal\r\n\r\n"); };
+    const auto http = [](tcp::socket socket) {
+        return answer(std::move(socket), "HTTP/1.1 511 Portal\r\n\r\n");
+    };
     const server secure{io, "127.0.0.80", tls, 443};
     const server plain{io, "127.0.0.80", http, 80};
     add("named", {.names = {"service.test"}, .ports = make_port_set({80, 443}), .private_answers = true});
@@ -177,7 +182,9 @@ TEST_F(engine_test, probes_from_every_vantage)
 {
     const listener open{io, "127.0.0.1"};
     add("row", row_to(open.where()));
-    site.vantages = {{.name = "good", .source = ip("127.7.7.7")}, {.name = "bad", .source = ip("198.51.100.7")}};
+    site.vantages = {
+        {.name = "good", .source = ip("127.7.7.7")}, {.name = "bad", .source = ip("198.51.100.7")}
+    };
     probe_all();
     ASSERT_EQ(row(0).endpoints.size(), 2U);
     EXPECT_TRUE(row(0).endpoints[0].seen.back().source.starts_with("127.7.7.7:"));
@@ -252,7 +259,9 @@ TEST_F(engine_test, keeps_to_the_rate_of_new_flows_to_one_destination)
         outbound_row what{.addresses = {ip(address)}, .ports = make_port_set({peer.port()})};
         site.vantages.clear();
         for (int i = 1; i <= 6; ++i) {
-            site.vantages.push_back({.name = std::to_string(i), .source = ip("127.0.2." + std::to_string(i))});
+            site.vantages.push_back(
+                {.name = std::to_string(i), .source = ip("127.0.2." + std::to_string(i))}
+            );
         }
         add(address, what);
     }
@@ -284,7 +293,10 @@ TEST_F(engine_test, keeps_no_more_flows_open_at_once_than_allowed)
     EXPECT_LT(steady::now() - begun, milliseconds{60} + slack);
 }
 
-asio::awaitable<void> keep_probing(engine* tested) { co_await tested->keep_probing(); }
+asio::awaitable<void> keep_probing(engine* tested)
+{
+    co_await tested->keep_probing();
+}
 
 TEST_F(engine_test, stops_in_the_middle_and_leaves_the_verdicts_of_before)
 {
@@ -341,7 +353,9 @@ TEST_F(engine_test, takes_over_what_an_older_engine_knew_of_the_same_rows)
     add("same", row_to(open.where()));
     const auto older = std::move((probe_all(), tested));
     finish(io, older->stop(in(late)));
-    site.rows.insert(site.rows.begin(), plan_row{.catalogue = "lab", .id = "new", .what = row_to(open.where())});
+    site.rows.insert(
+        site.rows.begin(), plan_row{.catalogue = "lab", .id = "new", .what = row_to(open.where())}
+    );
     start().inherit(*older);
     EXPECT_EQ(row(0).state, row_answer::unproven);
     EXPECT_EQ(row(1).state, row_answer::pass);

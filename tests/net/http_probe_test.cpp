@@ -73,7 +73,9 @@ TEST_F(http_head_test, reads_status_and_server)
 {
     const auto seen = ask(answering("HTTP/1.1 200 OK\r\nServer: lab\r\nContent-Length: 123456\r\n\r\n"));
     ASSERT_TRUE(is<http_answer>(seen));
-    EXPECT_EQ(std::get<http_answer>(seen.what), (http_answer{.status = 200, .location = {}, .server = "lab"}));
+    EXPECT_EQ(
+        std::get<http_answer>(seen.what), (http_answer{.status = 200, .location = {}, .server = "lab"})
+    );
     EXPECT_EQ(judged.kind, verdict_kind::open);
 }
 
@@ -107,15 +109,19 @@ TEST_F(http_head_test, does_not_wait_for_a_body)
 
 TEST_F(http_head_test, reads_an_answer_that_comes_byte_by_byte)
 {
-    const auto seen = ask(answering_by_bytes("HTTP/1.1 302 Found\r\nServer: slow\r\nLocation: /there\r\n\r\n"));
+    const auto seen =
+        ask(answering_by_bytes("HTTP/1.1 302 Found\r\nServer: slow\r\nLocation: /there\r\n\r\n"));
     ASSERT_TRUE(is<http_answer>(seen));
-    EXPECT_EQ(std::get<http_answer>(seen.what), (http_answer{.status = 302, .location = "/there", .server = "slow"}));
+    EXPECT_EQ(
+        std::get<http_answer>(seen.what), (http_answer{.status = 302, .location = "/there", .server = "slow"})
+    );
 }
 
 TEST_F(http_head_test, says_garbled_to_what_is_not_http)
 {
-    for (const char* text : {"SSH-2.0-OpenSSH_9.2\r\n\r\n", "\x15\x03\x01 a record of another protocol", "HTTP/1.1 OK\r\n\r\n",
-                             "<html>no header at all</html>\r\n\r\n", "HTTP/1.1 200 OK\r\nno colon here\r\n\r\n"}) {
+    for (const char* text :
+         {"SSH-2.0-OpenSSH_9.2\r\n\r\n", "\x15\x03\x01 a record of another protocol", "HTTP/1.1 OK\r\n\r\n",
+          "<html>no header at all</html>\r\n\r\n", "HTTP/1.1 200 OK\r\nno colon here\r\n\r\n"}) {
         SCOPED_TRACE(text);
         const auto seen = ask(answering(text));
         ASSERT_TRUE(is<http_garbled>(seen));
@@ -144,7 +150,9 @@ TEST_F(http_head_test, gives_an_endless_header_up_at_its_limit)
 
 TEST_F(http_head_test, accepts_a_header_below_its_limit)
 {
-    EXPECT_TRUE(is<http_answer>(ask(answering("HTTP/1.1 200 OK\r\nx: " + std::string(8000, 'y') + "\r\n\r\n"))));
+    EXPECT_TRUE(
+        is<http_answer>(ask(answering("HTTP/1.1 200 OK\r\nx: " + std::string(8000, 'y') + "\r\n\r\n")))
+    );
 }
 
 TEST_F(http_head_test, says_no_reply_to_a_peer_that_never_answers)

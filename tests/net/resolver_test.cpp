@@ -24,7 +24,9 @@ struct dns_question {
 
 std::uint16_t number_at(const std::string& wire, std::size_t at)
 {
-    return static_cast<std::uint16_t>(static_cast<std::uint8_t>(wire[at]) << 8 | static_cast<std::uint8_t>(wire[at + 1]));
+    return static_cast<std::uint16_t>(
+        static_cast<std::uint8_t>(wire[at]) << 8 | static_cast<std::uint8_t>(wire[at + 1])
+    );
 }
 
 std::string number(std::size_t value)
@@ -65,7 +67,8 @@ std::string reply_to(const dns_question& asked, unsigned flags, const std::vecto
     auto out = asked.wire.substr(0, 2) + number(0x8180U | flags) + number(1) + number(records.size()) +
                number(0) + number(0) + asked.wire.substr(12);
     for (const auto& one : records) {
-        out += one.owner + number(one.type) + number(1) + number(0) + number(300) + number(one.data.size()) + one.data;
+        out += one.owner + number(one.type) + number(1) + number(0) + number(300) + number(one.data.size()) +
+               one.data;
     }
     return out;
 }
@@ -78,7 +81,10 @@ class dns_server {
 public:
     dns_server(asio::io_context& io, const std::string& address, dns_script script)
         : udp_{std::make_shared<udp::socket>(io, udp_endpoint(udp_at(address, dns_port)))},
-          tcp_{io, address, [script](tcp::socket socket) { return serve_tcp(std::move(socket), script); }, dns_port}
+          tcp_{
+              io, address, [script](tcp::socket socket) { return serve_tcp(std::move(socket), script); },
+              dns_port
+          }
     {
         asio::co_spawn(io, serve_udp(udp_, std::move(script)), asio::detached);
     }
@@ -120,8 +126,8 @@ private:
 std::string answer_all(const dns_question& asked)
 {
     return asked.type == type_a
-               ? reply_to(asked, no_error, {address_record("192.0.2.1"), address_record("192.0.2.2")})
-               : reply_to(asked, no_error, {address_record("2001:db8::1")});
+             ? reply_to(asked, no_error, {address_record("192.0.2.1"), address_record("192.0.2.2")})
+             : reply_to(asked, no_error, {address_record("2001:db8::1")});
 }
 
 dns_script always(unsigned rcode)
@@ -129,7 +135,10 @@ dns_script always(unsigned rcode)
     return [rcode](const dns_question& asked) { return reply_to(asked, rcode); };
 }
 
-std::string stay_silent(const dns_question&) { return {}; }
+std::string stay_silent(const dns_question&)
+{
+    return {};
+}
 
 std::vector<std::string> addresses_of(const dns_answer& answer)
 {
@@ -153,7 +162,10 @@ protected:
         EXPECT_LT(answer.took, limit + slack);
         return answer;
     }
-    dns_status status(const dns_script& script, milliseconds limit = late) { return ask(script, limit).status; }
+    dns_status status(const dns_script& script, milliseconds limit = late)
+    {
+        return ask(script, limit).status;
+    }
 
     asio::io_context io;
 };
@@ -220,7 +232,12 @@ TEST_F(ask_server_test, follows_a_cname_within_the_answer)
         if (asked.type != type_a) {
             return reply_to(asked, no_error);
         }
-        const std::string alias{"\x01" "b\x04" "test\0", 8};
+        const std::string alias{
+            "\x01"
+            "b\x04"
+            "test\0",
+            8
+        };
         auto record = address_record("192.0.2.9");
         record.owner = alias;
         return reply_to(asked, no_error, {{type_cname, alias}, record});
@@ -231,7 +248,9 @@ TEST_F(ask_server_test, follows_a_cname_within_the_answer)
 
 TEST_F(ask_server_test, finds_no_address_in_a_loop_of_cnames)
 {
-    const auto loop = [](const dns_question& asked) { return reply_to(asked, no_error, {{type_cname, same_name}}); };
+    const auto loop = [](const dns_question& asked) {
+        return reply_to(asked, no_error, {{type_cname, same_name}});
+    };
     EXPECT_EQ(status(loop), dns_status::no_address);
 }
 
@@ -266,7 +285,9 @@ TEST_F(ask_server_test, asks_the_port_that_is_named_and_says_what_is_no_address_
 {
     const dns_server peer{io, "127.0.0.53", answer_all};
     EXPECT_EQ(finish(io, ask_server("127.0.0.53:53", "a.test", in(late))).status, dns_status::answered);
-    EXPECT_EQ(finish(io, ask_server("127.0.0.53:5353", "a.test", in(late))).status, dns_status::not_reachable);
+    EXPECT_EQ(
+        finish(io, ask_server("127.0.0.53:5353", "a.test", in(late))).status, dns_status::not_reachable
+    );
     const auto answer = finish(io, ask_server("not a server", "a.test", in(late)));
     EXPECT_NE(answer.detail.find("not a server"), std::string::npos) << answer.detail;
 }
@@ -350,7 +371,9 @@ TEST_F(look_up_test, ends_at_the_deadline_when_every_thread_hangs_and_waits_for_
     configure("nameserver 127.0.0.53\n");
     const dns_server silent{io, "127.0.0.53", stay_silent};
     const auto deadline = in(soon);
-    const auto threads = [] { return std::distance(std::filesystem::directory_iterator{"/proc/self/task"}, {}); };
+    const auto threads = [] {
+        return std::distance(std::filesystem::directory_iterator{"/proc/self/task"}, {});
+    };
     const auto before = threads();
     auto names = std::make_unique<resolver>(io.get_executor());
     std::vector<running<name_lookup>> tasks;

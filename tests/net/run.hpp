@@ -48,7 +48,10 @@ inline constexpr milliseconds soon{50};         // a deadline that silence runs 
 inline constexpr milliseconds late{3000};       // a deadline that nothing should run into
 inline constexpr milliseconds slack{500};       // what a busy machine may add to any of them
 
-inline time_point in(milliseconds span) { return steady::now() + span; }
+inline time_point in(milliseconds span)
+{
+    return steady::now() + span;
+}
 
 // A coroutine under test that has been started.
 template <class T>
@@ -112,7 +115,10 @@ auto finish(asio::io_context& io, asio::awaitable<T> task)
 
 // --- what a test says about an outcome ---
 
-inline ip_address ip(const std::string& text) { return parse_address(text).value(); }
+inline ip_address ip(const std::string& text)
+{
+    return parse_address(text).value();
+}
 
 inline endpoint tcp_at(const std::string& address, std::uint16_t port)
 {
@@ -127,9 +133,8 @@ inline endpoint udp_at(const std::string& address, std::uint16_t port)
 template <class Outcome>
 testing::AssertionResult is(const observation& seen)
 {
-    return std::holds_alternative<Outcome>(seen.what)
-               ? testing::AssertionSuccess()
-               : testing::AssertionFailure() << describe(seen.what);
+    return std::holds_alternative<Outcome>(seen.what) ? testing::AssertionSuccess()
+                                                      : testing::AssertionFailure() << describe(seen.what);
 }
 
 inline testing::AssertionResult is_not_measured(const observation& seen, local_cause cause)
@@ -139,7 +144,7 @@ inline testing::AssertionResult is_not_measured(const observation& seen, local_c
         return testing::AssertionSuccess();
     }
     return testing::AssertionFailure()
-           << describe(seen.what) << (failure ? std::string{" ("} + to_string(failure->cause) + ")" : "");
+        << describe(seen.what) << (failure ? std::string{" ("} + to_string(failure->cause) + ")" : "");
 }
 
 inline verdict judge_alone(const endpoint& target, const observation& seen)
@@ -153,9 +158,15 @@ inline verdict judge_alone(const endpoint& target, const observation& seen)
 bool set_name_servers(const std::string& resolv_conf);
 
 // Runs a program of iproute2 or nftables; false where there is none or it refuses.
-inline bool command(const std::string& line) { return std::system((line + " >/dev/null 2>&1").c_str()) == 0; }
+inline bool command(const std::string& line)
+{
+    return std::system((line + " >/dev/null 2>&1").c_str()) == 0;
+}
 
-inline bool has_ipv6() { return std::filesystem::exists("/proc/sys/net/ipv6"); }
+inline bool has_ipv6()
+{
+    return std::filesystem::exists("/proc/sys/net/ipv6");
+}
 
 // The sanitizers open pipes to look at memory and call everything broken where they cannot.
 #ifdef __SANITIZE_ADDRESS__
@@ -253,9 +264,8 @@ public:
     [[nodiscard]] std::size_t accepted() const { return *accepted_; }
 
 private:
-    static asio::awaitable<void> serve(
-        std::shared_ptr<listener> from, std::shared_ptr<std::size_t> accepted, conversation talk
-    )
+    static asio::awaitable<void>
+    serve(std::shared_ptr<listener> from, std::shared_ptr<std::size_t> accepted, conversation talk)
     {
         const auto executor = co_await asio::this_coro::executor;
         while (true) {
@@ -339,7 +349,8 @@ public:
         int to;
     };
     // A server's side of TLS under this name.
-    [[nodiscard]] std::shared_ptr<asio::ssl::context> identity(const std::string& name, days valid = {-1, 1}) const
+    [[nodiscard]] std::shared_ptr<asio::ssl::context>
+    identity(const std::string& name, days valid = {-1, 1}) const
     {
         const key_ptr key{EVP_EC_gen("P-256"), EVP_PKEY_free};
         const auto leaf = sign(name, name_, key.get(), "CA:FALSE", "DNS:" + name, valid);
@@ -375,8 +386,9 @@ private:
         X509_gmtime_adj(X509_getm_notBefore(out.get()), 86400L * valid.from);
         X509_gmtime_adj(X509_getm_notAfter(out.get()), 86400L * valid.to);
         X509_set_pubkey(out.get(), key);
-        for (auto& [name, text] : {std::pair{X509_get_subject_name(out.get()), subject},
-                                   std::pair{X509_get_issuer_name(out.get()), issuer}}) {
+        for (auto& [name, text] :
+             {std::pair{X509_get_subject_name(out.get()), subject},
+              std::pair{X509_get_issuer_name(out.get()), issuer}}) {
             X509_NAME_add_entry_by_txt(
                 name, "CN", MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(text.c_str()), -1, -1, 0
             );

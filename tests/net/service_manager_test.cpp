@@ -43,9 +43,17 @@ TEST(service_manager, hands_over_nothing_where_nothing_is_meant_for_us)
 TEST(service_manager, is_not_believed_when_its_variables_make_no_sense)
 {
     for (const auto& variables : std::vector<listen_variables>{
-             {"x", "1", "control"}, {"", "1", "control"}, {"1234 ", "1", "control"}, {"1234", "-1", "control"},
-             {"1234", "1x", "control"}, {"1234", "99999999999", "control"}, {"1234", "65", "control"},
-             {"1234", "2", "control"}, {"1234", "1", "control:status"}, {"1234", "1", std::nullopt}}) {
+             {"x", "1", "control"},
+             {"", "1", "control"},
+             {"1234 ", "1", "control"},
+             {"1234", "-1", "control"},
+             {"1234", "1x", "control"},
+             {"1234", "99999999999", "control"},
+             {"1234", "65", "control"},
+             {"1234", "2", "control"},
+             {"1234", "1", "control:status"},
+             {"1234", "1", std::nullopt}
+         }) {
         EXPECT_EQ(parsed_as(variables), "invalid") << *variables.pid << " " << *variables.fds;
     }
 }

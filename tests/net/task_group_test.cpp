@@ -34,7 +34,10 @@ asio::awaitable<void> end_at(time_point when, bool* ended_by_itself)
     *ended_by_itself = slept;
 }
 
-asio::awaitable<void> return_at_once() { co_return; }
+asio::awaitable<void> return_at_once()
+{
+    co_return;
+}
 
 // Throws after a turn of the loop, or in the very call that spawns it.
 asio::awaitable<void> throw_later(std::exception_ptr what)

@@ -57,8 +57,10 @@ protected:
     asio::io_context io;
 };
 
-INSTANTIATE_TEST_SUITE_P(both_families, tcp_connect_test, testing::Values("127.0.0.1", "::1"),
-                         [](const auto& one) { return one.index == 0 ? "v4" : "v6"; });
+INSTANTIATE_TEST_SUITE_P(
+    both_families, tcp_connect_test, testing::Values("127.0.0.1", "::1"),
+    [](const auto& one) { return one.index == 0 ? "v4" : "v6"; }
+);
 
 TEST_P(tcp_connect_test, hands_back_an_open_socket_and_its_source)
 {
@@ -88,11 +90,8 @@ TEST_P(tcp_connect_test, no_longer_asks_for_icmp_errors_on_a_connection_that_sta
     int wanted = -1;
     socklen_t size = sizeof wanted;
     ::getsockopt(
-        result.socket->native_handle(),
-        is_v4() ? int{IPPROTO_IP} : int{IPPROTO_IPV6},
-        is_v4() ? IP_RECVERR : IPV6_RECVERR,
-        &wanted,
-        &size
+        result.socket->native_handle(), is_v4() ? int{IPPROTO_IP} : int{IPPROTO_IPV6},
+        is_v4() ? IP_RECVERR : IPV6_RECVERR, &wanted, &size
     );
     EXPECT_EQ(wanted, 0);
 }
@@ -284,15 +283,18 @@ TEST_P(tcp_connect_test, takes_an_icmp_error_for_what_it_says_and_not_for_a_rese
         int type;
         int code;
     } const rows[] = {
-        {is_v4() ? "icmp type port-unreachable" : "icmpv6 type port-unreachable", is_v4() ? 3 : 1, is_v4() ? 3 : 4},
-        {is_v4() ? "icmp type admin-prohibited" : "icmpv6 type admin-prohibited", is_v4() ? 3 : 1, is_v4() ? 13 : 1},
+        {is_v4() ? "icmp type port-unreachable" : "icmpv6 type port-unreachable", is_v4() ? 3 : 1,
+         is_v4() ? 3 : 4},
+        {is_v4() ? "icmp type admin-prohibited" : "icmpv6 type admin-prohibited", is_v4() ? 3 : 1,
+         is_v4() ? 13 : 1},
         {is_v4() ? "icmp type net-unreachable" : "icmpv6 type no-route", is_v4() ? 3 : 1, 0},
     };
     const listener peer{io, GetParam()};
     for (const auto& row : rows) {
         SCOPED_TRACE(row.reject);
         const packet_filter filter{
-            "tcp dport " + std::to_string(peer.where().port), std::string{"reject with "} + row.reject};
+            "tcp dport " + std::to_string(peer.where().port), std::string{"reject with "} + row.reject
+        };
         if (!filter) {
             GTEST_SKIP() << "no packet filter here";
         }

@@ -43,7 +43,8 @@ asio::awaitable<void> stop_in_the_middle(tcp::socket socket)
 
 class tls_greeting_test : public testing::Test {
 protected:
-    observation greet(const conversation& talk, const std::string& name = service_name, milliseconds limit = late)
+    observation
+    greet(const conversation& talk, const std::string& name = service_name, milliseconds limit = late)
     {
         const server peer{io, "127.0.0.1", talk};
         auto seen = finish(io, connect_and_greet(peer.where(), trust, name, limit));
@@ -96,8 +97,7 @@ TEST_F(tls_greeting_test, sends_the_name_in_the_handshake)
     using callback = void (*)();
     using servername_callback = int (*)(SSL*, int*, void*);
     SSL_CTX_callback_ctrl(
-        identity->native_handle(),
-        SSL_CTRL_SET_TLSEXT_SERVERNAME_CB,
+        identity->native_handle(), SSL_CTRL_SET_TLSEXT_SERVERNAME_CB,
         reinterpret_cast<callback>(servername_callback{note_name})
     );
     SSL_CTX_ctrl(identity->native_handle(), SSL_CTRL_SET_TLSEXT_SERVERNAME_ARG, 0, &asked_for);

@@ -14,7 +14,9 @@ using namespace test;
 // Receives on a port of its own and answers when it is told to.
 class udp_peer {
 public:
-    udp_peer(asio::io_context& io, const std::string& address) : socket_{io, udp_endpoint(udp_at(address, 0))} {}
+    udp_peer(asio::io_context& io, const std::string& address) : socket_{io, udp_endpoint(udp_at(address, 0))}
+    {
+    }
 
     [[nodiscard]] endpoint where() const
     {
@@ -66,8 +68,10 @@ protected:
     asio::io_context io;
 };
 
-INSTANTIATE_TEST_SUITE_P(both_families, udp_exchange_test, testing::Values("127.0.0.1", "::1"),
-                         [](const auto& one) { return one.index == 0 ? "v4" : "v6"; });
+INSTANTIATE_TEST_SUITE_P(
+    both_families, udp_exchange_test, testing::Values("127.0.0.1", "::1"),
+    [](const auto& one) { return one.index == 0 ? "v4" : "v6"; }
+);
 
 TEST_P(udp_exchange_test, sends_one_zero_byte_and_counts_the_answer)
 {
@@ -240,8 +244,12 @@ TEST_P(udp_exchange_test, leaves_by_the_interface_and_the_source_that_are_asked_
 TEST_P(udp_exchange_test, says_no_address_for_a_vantage_that_is_not_there)
 {
     const udp_peer peer{io, GetParam()};
-    EXPECT_TRUE(is_not_measured(exchange(peer.where(), {.interface = "nowhere0", .source = {}}), local_cause::no_address));
-    EXPECT_TRUE(is_not_measured(exchange(peer.where(), {.interface = {}, .source = ip(elsewhere())}), local_cause::no_address));
+    EXPECT_TRUE(is_not_measured(
+        exchange(peer.where(), {.interface = "nowhere0", .source = {}}), local_cause::no_address
+    ));
+    EXPECT_TRUE(is_not_measured(
+        exchange(peer.where(), {.interface = {}, .source = ip(elsewhere())}), local_cause::no_address
+    ));
 }
 
 } // namespace

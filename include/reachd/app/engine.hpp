@@ -80,7 +80,8 @@ private:
         std::optional<row_answer> untold; // the state before a change that nobody was told of yet
         bool changed = false;             // since the round under way began
         std::size_t rounds_ended = 0;
-        std::vector<boost::asio::steady_timer*> waiting; // cancelled when the round under way ends
+        std::vector<std::shared_ptr<boost::asio::steady_timer>>
+            waiting; // cancelled when the round under way ends
     };
     struct round {
         explicit round(const boost::asio::any_io_executor& executor) : ended{executor} {}
@@ -98,12 +99,16 @@ private:
     boost::asio::awaitable<void> measure_row(std::size_t row, round_kind kind);
     boost::asio::awaitable<void> resolve_names(std::size_t row);
     boost::asio::awaitable<void> scheduled_round(std::size_t row);
-    boost::asio::awaitable<void> look_up_into(std::string name, name_lookup* into, std::shared_ptr<round> of);
+    boost::asio::awaitable<void> look_up_into(
+        std::string name, std::shared_ptr<std::vector<name_lookup>> into, std::size_t at,
+        std::shared_ptr<round> of
+    );
     boost::asio::awaitable<void>
     probe_endpoint(std::size_t row, std::size_t index, std::shared_ptr<round> of);
     boost::asio::awaitable<bool> take_place(ip_address towards);
     boost::asio::awaitable<void> pace_again(ip_address towards, bool* holding);
     void give_place();
+    void back_on_schedule(std::size_t row);
     void pump();
     boost::asio::awaitable<void> wait_for(std::shared_ptr<round> of);
     endpoint_order order_for(const outbound_row& row, const endpoint_state& one) const;

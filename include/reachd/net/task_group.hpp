@@ -20,6 +20,7 @@
 #include <functional>
 #include <list>
 #include <string>
+#include <vector>
 
 namespace reachd {
 
@@ -51,7 +52,7 @@ private:
     boost::asio::any_io_executor executor_;
     failure_handler on_failure_;
     std::list<entry> tasks_;
-    boost::asio::steady_timer empty_; // expires when the last task has gone
+    std::vector<boost::asio::steady_timer*> joiners_; // cancelled when the last task has gone
 };
 
 } // namespace reachd
