@@ -39,7 +39,8 @@ std::optional<outcome> read_socket(int fd, family protocol)
         return connected{};
     }
     if (error_number == ECONNRESET || error_number == EPIPE) {
-        return connected{}; // and reset before we looked: what is said on it next will show that
+        // Accepted and reset before we looked, as a SYN proxy does whose server is gone: no answer of a service.
+        return cut_off{.by_reset = true};
     }
     if (const auto errors = drain_errors(fd, protocol); !errors.empty()) {
         return errors.front();

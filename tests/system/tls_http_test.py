@@ -119,8 +119,9 @@ class AfterTheHandshake(SystemTest):
             self.assert_rows(report, maps="fail", getconf="fail")
             for name in ("maps", "getconf"):
                 for one in endpoints(row(report, name)):
-                    self.assert_verdict(one, "blocked", stage="handshake" if one["port"] == 443 else "reply",
-                                        blame="unknown", where=None)
+                    # The reset may come before the greeting on 443 is sent: no stage but these two is true.
+                    self.assertIn(one["stage"], ("handshake", "reply") if one["port"] == 443 else ("reply",))
+                    self.assert_verdict(one, "blocked", blame="unknown", where=None)
                     self.assertIn("connects, but then: connection reset before the answer", one["sentence"])
             for name in ("provisioning", "nlb", "signaling", "signaling-dr"):
                 for one in endpoints(row(report, name)):
