@@ -30,6 +30,7 @@ namespace {
 constexpr std::size_t lookups_at_once = 8;
 constexpr milliseconds thread_wait{20};
 constexpr milliseconds descriptor_wait{100};
+constexpr unsigned system_repeats = 3;
 
 void add_address(const sockaddr* where, dns_answer& into)
 {
@@ -60,11 +61,24 @@ dns_status status_of(int code)
     }
 }
 
+dns_answer out_of_descriptors()
+{
+    return {
+        .server = "system",
+        .status = dns_status::not_asked,
+        .detail = "this process is out of file descriptors",
+    };
+}
+
 // Runs on a thread of its own.
 dns_answer call_getaddrinfo(const std::string& name)
 {
     dns_answer out{.server = "system"};
     const auto begun = steady::now();
+    // Without descriptors for hosts, resolv.conf and a socket glibc says EAI_NONAME, not EAI_SYSTEM.
+    if (is_out_of_descriptors()) {
+        return out_of_descriptors();
+    }
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM; // one entry an address
     addrinfo* list = nullptr;
@@ -74,6 +88,9 @@ dns_answer call_getaddrinfo(const std::string& name)
         out.status = dns_status::not_asked; // this machine's own trouble
         out.detail = code == EAI_SYSTEM ? std::strerror(errno) : ::gai_strerror(code);
         return out;
+    }
+    if (code != 0 && is_out_of_descriptors()) {
+        return out_of_descriptors();
     }
     if (code != 0) {
         out.status = status_of(code);
@@ -178,6 +195,11 @@ struct resolver::door {
 
 namespace {
 
+bool has_addresses(const dns_answer& answer)
+{
+    return answer.status == dns_status::answered && !answer.addresses.empty();
+}
+
 // Asks again while it is only this process's want of descriptors that keeps it from asking.
 asio::awaitable<dns_answer> ask_server_patiently(std::string server, std::string name, time_point deadline)
 {
@@ -234,10 +256,6 @@ asio::awaitable<dns_answer> resolver::ask_system(std::string name, time_point de
     }
     co_await box.ready.async_wait(asio::as_tuple(asio::use_awaitable));
     entrance->waiting.erase(id);
-    if (box.answer && box.answer->status != dns_status::answered && is_out_of_descriptors()) {
-        box.answer->status = dns_status::not_asked;
-        box.answer->detail = "this process is out of file descriptors";
-    }
     co_return box.answer ? *box.answer : late;
 }
 
@@ -270,6 +288,23 @@ resolver::look_up(std::string name, time_point servers_deadline, time_point syst
     out.system = std::move(answers.front());
     for (std::size_t i = 1; i < answers.size(); ++i) {
         out.servers.push_back(std::move(answers[i]));
+    }
+    // Descriptors that other probes took for a moment make getaddrinfo deny a name that exists: a denial
+    // that a server contradicts only counts when it is repeated, and want of descriptors is waited for.
+    for (unsigned again = 0; again < system_repeats; ++again) {
+        const bool wanting = out.system.status == dns_status::not_asked;
+        const bool denied = out.system.status == dns_status::no_such_name ||
+                            out.system.status == dns_status::no_address ||
+                            out.system.status == dns_status::server_failure;
+        if (!wanting && !(denied && std::ranges::any_of(out.servers, has_addresses))) {
+            break;
+        }
+        const bool awake = co_await sleep_until(steady::now() + descriptor_wait);
+        if (!awake || steady::now() >= system_deadline) {
+            break;
+        }
+        auto repeated = co_await ask_system(name, system_deadline);
+        out.system = std::move(repeated);
     }
     co_return out;
 }

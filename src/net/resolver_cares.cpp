@@ -148,14 +148,27 @@ void process_ready(ares_channel channel, int epoll)
 
 } // namespace
 
+// What glibc holds at once: a file of nsswitch, hosts or resolv.conf, and a socket a server.
+constexpr std::size_t descriptors_of_a_lookup = 4;
+
 bool is_out_of_descriptors()
 {
-    const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0) {
-        ::close(fd);
-        return false;
+    std::array<int, descriptors_of_a_lookup> taken{};
+    taken.fill(-1);
+    bool out = false;
+    for (auto& fd : taken) {
+        fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (fd < 0) {
+            out = errno == EMFILE || errno == ENFILE;
+            break;
+        }
     }
-    return errno == EMFILE || errno == ENFILE;
+    for (const int fd : taken) {
+        if (fd >= 0) {
+            ::close(fd);
+        }
+    }
+    return out;
 }
 
 asio::awaitable<dns_answer> ask_server(std::string server, std::string name, time_point deadline)
