@@ -78,6 +78,7 @@ const char* to_string(probe_kind value)
 {
     switch (value) {
     case probe_kind::tcp_connect: return "tcp_connect";
+    case probe_kind::tcp_confirm: return "tcp_confirm";
     case probe_kind::udp_send: return "udp_send";
     case probe_kind::tls: return "tls";
     case probe_kind::http_head: return "http_head";
@@ -120,6 +121,10 @@ std::string describe(const outcome& what)
                 return seen.by_reset ? "connection reset before the answer"
                                      : "connection closed before the answer";
             },
+            [](const acknowledged& seen) -> std::string {
+                return seen.data ? "the peer acknowledged data"
+                                 : "the peer acknowledged the end of the connection";
+            },
             [](const tls_answer& seen) { return describe_tls(seen); },
             [](const tls_refused& seen) { return "TLS handshake failed: " + seen.detail; },
             [](const http_answer& seen) {
@@ -144,6 +149,7 @@ const char* outcome_word(const outcome& what)
             [](const no_reply&) { return "no_reply"; },
             [](const replied&) { return "replied"; },
             [](const cut_off&) { return "cut_off"; },
+            [](const acknowledged&) { return "acknowledged"; },
             [](const tls_answer&) { return "tls"; },
             [](const tls_refused&) { return "tls_refused"; },
             [](const http_answer&) { return "http"; },
@@ -174,6 +180,7 @@ void add_details(nlohmann::json& out, const outcome& what)
             [](const no_reply&) {},
             [&](const replied& seen) { out["bytes"] = seen.bytes; },
             [&](const cut_off& seen) { out["by"] = seen.by_reset ? "reset" : "close"; },
+            [&](const acknowledged& seen) { out["acknowledged"] = seen.data ? "data" : "fin"; },
             [&](const tls_answer& seen) {
                 out["tls"] = {
                     {"protocol", seen.protocol},
@@ -212,6 +219,15 @@ nlohmann::json to_json(const observation& seen)
     };
     if (!seen.source.empty()) {
         out["source"] = seen.source;
+    }
+    if (seen.hop_limit) {
+        out["hop_limit"] = *seen.hop_limit;
+    }
+    if (seen.min_ttl) {
+        out["min_ttl"] = *seen.min_ttl;
+    }
+    if (seen.on_link) {
+        out["on_link"] = true;
     }
     add_details(out, seen.what);
     return out;

@@ -257,6 +257,15 @@ struct judge_outcome {
     {
         return judge_lost_answer(answer_stage(), describe(outcome{seen}));
     }
+    verdict operator()(const acknowledged& seen) const
+    {
+        return {
+            .kind = verdict_kind::open,
+            .stage = stage::connect,
+            .blame = blame::unknown,
+            .sentence = seen.data ? "answers, and takes data" : "answers",
+        };
+    }
     verdict operator()(const tls_answer& seen) const { return judge_tls(seen); }
     verdict operator()(const tls_refused& seen) const
     {

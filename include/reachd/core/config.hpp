@@ -39,7 +39,8 @@ struct limits_config {
     unsigned new_flows_per_destination_per_s = 3; // to one address; 0 lifts it
     unsigned in_flight = 256;
     std::chrono::milliseconds connect_timeout{3000};
-    unsigned attempts = 2; // before silence counts
+    unsigned attempts = 2;           // before silence counts
+    unsigned icmp_per_hop_per_s = 1; // probes that make one hop answer by ICMP; 0 lifts it
     bool operator==(const limits_config&) const = default;
 };
 
@@ -62,6 +63,13 @@ struct idle_config {
     bool operator==(const idle_config&) const = default;
 };
 
+// Where the site ends, where private ranges mislead: docs/CONFIGURATION.md.
+struct path_config {
+    std::optional<ip_address> edge;      // the site's last box, by the address it shows to the inside
+    std::vector<ip_block> site_networks; // empty: RFC 1918, RFC 4193 and link-local
+    bool operator==(const path_config&) const = default;
+};
+
 struct config {
     std::string site = "site";
     std::vector<std::string> catalogues; // ids, in the order of the file
@@ -73,6 +81,7 @@ struct config {
     std::vector<reflector_config> reflectors;
     history_config history;
     idle_config idle;
+    path_config path;
     std::string tls_ca_file; // "" for the system's trust store
     std::string http_listen; // "" for off
     bool operator==(const config&) const = default;

@@ -57,6 +57,12 @@ struct cut_off {
     bool operator==(const cut_off&) const = default;
 };
 
+// After the handshake the peer's own TCP acknowledged more: a SYN proxy without its server does not.
+struct acknowledged {
+    bool data = false; // what we sent; otherwise only our FIN
+    bool operator==(const acknowledged&) const = default;
+};
+
 // What a TLS handshake showed. `problem` is empty when the chain and the name are verified.
 struct tls_answer {
     std::string problem;     // OpenSSL's word for the first verification fault
@@ -110,12 +116,13 @@ struct not_measured {
 };
 
 using outcome = std::variant<
-    connected, refused, icmp_error, no_reply, replied, cut_off, tls_answer, tls_refused, http_answer,
-    http_garbled, not_measured>;
+    connected, refused, icmp_error, no_reply, replied, cut_off, acknowledged, tls_answer, tls_refused,
+    http_answer, http_garbled, not_measured>;
 
 // Which exchange was made.
 enum class probe_kind : std::uint8_t {
     tcp_connect, // SYN to SYN-ACK
+    tcp_confirm, // one more segment from the peer, on an open connection
     udp_send,    // one datagram
     tls,         // handshake with SNI and verification, on an open connection
     http_head,   // HEAD / on an open connection
@@ -126,8 +133,11 @@ struct observation {
     probe_kind kind = probe_kind::tcp_connect;
     unsigned attempt = 1;
     wall_time at{};
-    duration took{};    // to the outcome; the round-trip time for a connect that was answered
-    std::string source; // local address:port, "" when none was assigned
+    duration took{};                   // to the outcome; the round-trip time for a connect that was answered
+    std::string source;                // local address:port, "" when none was assigned
+    std::optional<unsigned> hop_limit; // it was sent with; nullopt: the system's
+    std::optional<unsigned> min_ttl;   // answers that arrived with a lower TTL were discarded
+    bool on_link = false;              // the socket was bound to the link's device
     outcome what;
 
     bool operator==(const observation&) const = default;

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "reachd/core/names.hpp"
+#include "reachd/core/path.hpp"
 #include "reachd/core/plan.hpp"
 #include "reachd/core/verdict.hpp"
 
@@ -86,6 +87,7 @@ struct row_state {
 struct site_state {
     std::vector<row_state> rows;
     local_network local;
+    reachd::traces traces; // of hop-limited probes, by flow
     // Drawn by evaluate():
     site_answer state = site_answer::unproven;
     std::string sentence;
