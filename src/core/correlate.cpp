@@ -63,8 +63,9 @@ void explain_silence(const plan& what, site_state& site)
         }
     });
     each_endpoint(what, site, [&](const plan_row&, endpoint_state& one) {
-        if (!one.address || !is_silence(one)) {
-            return;
+        const bool located = one.judged.where || one.judged.kind != verdict_kind::blocked;
+        if (!one.address || !is_silence(one) || located) {
+            return; // nothing to explain, or the traces have explained it
         }
         const auto here = answering.find({*one.address, one.vantage});
         const auto other =

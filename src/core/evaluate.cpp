@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "reachd/core/inquiry.hpp"
 #include "reachd/core/site_state.hpp"
 
 #include <algorithm>
@@ -217,6 +218,7 @@ endpoint_answer weigh(expectation expect, const verdict& judged)
 std::vector<row_change> evaluate(const plan& what, site_state& site, wall_time now)
 {
     const auto before = judge_all(site);
+    attribute(what, site);
     correlate(what, site);
     refresh_findings(what, site);
     std::vector<row_change> changes;

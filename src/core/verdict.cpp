@@ -295,12 +295,6 @@ nlohmann::json to_json(const hop& value)
     return out;
 }
 
-std::string describe(const hop& value)
-{
-    const auto address = value.address ? to_text(*value.address) : std::string{"no address seen"};
-    return value.number ? fmt::format("hop {} ({})", *value.number, address) : address;
-}
-
 } // namespace
 
 const char* to_string(verdict_kind value)
@@ -343,6 +337,15 @@ nlohmann::json to_json(const location& where)
         out["before"] = to_json(*where.before);
     }
     return out;
+}
+
+std::string describe(const hop& value)
+{
+    const auto address = value.address ? to_text(*value.address) : std::string{"no address seen"};
+    if (value.number == 0U) {
+        return fmt::format("this machine ({})", address);
+    }
+    return value.number ? fmt::format("hop {} ({})", *value.number, address) : address;
 }
 
 std::string describe(const location& where)

@@ -12,7 +12,9 @@
 #include "reachd/core/path.hpp"
 #include "reachd/core/site_state.hpp"
 
+#include <compare>
 #include <set>
+#include <tuple>
 #include <vector>
 
 namespace reachd {
@@ -22,25 +24,29 @@ struct hop_order {
     flow which;
     std::optional<unsigned> hop_limit; // TTL, hop limit
     std::optional<unsigned> min_ttl;   // IP_MINTTL, IPV6_MINHOPCOUNT
-    bool on_link = false; // socket bound to the link's device: this machine's own answers are not heard
-    std::string payload;  // of a datagram; "" for one zero byte
-    auto operator<=>(const hop_order&) const = default;
+    bool on_link = false;              // socket bound to the link: this machine's own answers are not heard
+    std::string payload;               // of a datagram; "" for one zero byte
+    bool needs_icmp = false;           // a hop's ICMP error is the evidence: not to be lost to its rate limit
+    bool shared = false;               // every row's verdicts may rest on it
+
+    [[nodiscard]] auto key() const { return std::tie(which, hop_limit, min_ttl, on_link, payload); }
+    bool operator==(const hop_order& other) const { return key() == other.key(); }
+    auto operator<=>(const hop_order& other) const { return key() <=> other.key(); }
 };
 
-struct inquiry_limits {
-    unsigned tries = 3; // before silence at a hop counts
-};
+// Tries, 1.1 s or more apart, before silence at a hop counts: a Linux router sends one ICMP error a second.
+inline constexpr unsigned hop_tries = 3;
 
-std::vector<hop_order> next_orders(
-    const plan& what, const site_state& site, const std::set<hop_order>& under_way,
-    const inquiry_limits& limits
-);
+std::vector<hop_order>
+next_orders(const plan& what, const site_state& site, const std::set<hop_order>& under_way);
+
+// Up to which number the hops of all vantages are those of every flow.
+unsigned shared_hops_of(const plan& what, const site_state& site);
 
 // Rewrites the verdicts that traces have something to say about.
 void attribute(const plan& what, site_state& site);
 
-// Control flows: a UDP port at which nothing listens (traceroute's own), and an address that cannot exist.
-inline constexpr std::uint16_t control_port = 33434;
-endpoint canary_for(family protocol, std::uint16_t port, transport kind);
+// An address that cannot exist (RFC 5737, RFC 6666): whoever answers there answers for everybody.
+endpoint canary_for(family protocol, std::uint16_t port);
 
 } // namespace reachd

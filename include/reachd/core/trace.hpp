@@ -2,8 +2,8 @@
 // trace.hpp: what probes with a limited number of hops showed, kept as evidence, and what it says.
 //
 // Use     The engine adds an observation for each hop_order (inquiry.hpp); attribute() reads them.
-// Shapes  A flow is one endpoint as seen from one vantage. Only observations that carry a hop_limit
-//         or a min_ttl are stored here; those of the round are in endpoint_state::seen.
+// Shapes  A flow is one endpoint as seen from one vantage. Only observations made for an order are
+//         stored here; those of a row's own round are in endpoint_state::seen.
 // Errors  none: what was not seen is absent.
 // Source  Who answers at which TTL: docs/VERDICTS.md, "Who answered, and from where".
 #pragma once
@@ -28,32 +28,58 @@ struct flow {
 // Hop limits beyond this are not tried: the longest paths of the Internet are shorter.
 inline constexpr unsigned most_hops = 32;
 
+// Control flows go to UDP ports at which nothing listens (traceroute's own): the host itself then answers
+// by ICMP port unreachable, where it answers at all.
+inline constexpr std::uint16_t control_port = 33434;
+inline constexpr std::uint16_t control_ports = 2;
+bool is_control(const endpoint& target);
+
 using traces = std::map<flow, std::vector<observation>>;
 
 // Time exceeded in transit: the packet was still on its way at the sender.
 bool is_in_transit(const outcome& what);
-// ICMP unreachable of any code, from another box than the target.
+// ICMP unreachable of any code from another box than the target.
 bool is_rejection(const outcome& what, const ip_address& target);
 // The target, or somebody in its name, answered: handshake, RST, reply, ICMP unreachable from it.
 bool is_answer(const outcome& what, const ip_address& target);
+bool is_silence(const outcome& what);
 
-// One flow's observations, by hop limit.
+// One flow's observations, put in order.
 struct flow_view {
-    std::map<unsigned, ip_address> transit;  // hop limit -> the box that said time exceeded
-    std::optional<unsigned> answered_at;     // lowest hop limit that was answered
-    std::optional<unsigned> rejected_at;     // lowest hop limit that was rejected
-    std::optional<ip_address> rejected_by;   // that rejection's sender
-    std::map<unsigned, unsigned> silent;     // hop limit -> tries without any answer
-    unsigned lowest_min_ttl_silent = 256;    // no answer came with this IP_MINTTL (tries below)
-    unsigned highest_min_ttl_answered = 0;   // an answer came with this one
-    std::map<unsigned, unsigned> silent_min; // IP_MINTTL -> tries without any answer
-    std::optional<bool> answered_on_link;    // with the socket bound to the link: whether it answered
+    // By hop limit.
+    std::map<unsigned, ip_address> transit; // the box that said time exceeded
+    std::set<unsigned> answered;
+    std::map<unsigned, ip_address> rejected; // by whom
+    std::map<unsigned, unsigned> silent;     // tries without any answer
+    std::set<unsigned> unmeasured;           // this machine could not send
+    // By IP_MINTTL.
+    std::set<unsigned> min_answered;
+    std::map<unsigned, unsigned> min_silent; // tries
+    // Without any limit, and with the socket bound to the link.
+    unsigned plain_answers = 0;
+    unsigned plain_others = 0;
+    unsigned link_answers = 0;
+    unsigned link_silences = 0;
+    unsigned link_failures = 0;           // the socket could not be bound
+    std::optional<int> icmp_received_ttl; // of an ICMP error from the target itself
+    std::optional<ip_address> source;     // our own address on this flow
+
     // The highest hop limit at which the packet was still on its way; 0 for none.
-    [[nodiscard]] unsigned farthest() const { return transit.empty() ? 0 : transit.rbegin()->first; }
-    // The received TTL of its answers, once bracketed.
+    [[nodiscard]] unsigned farthest() const;
+    // The lowest hop limit that was answered.
+    [[nodiscard]] std::optional<unsigned> answered_at() const;
+    // Something other than silence is known at this hop limit, or `tries` silences.
+    [[nodiscard]] bool is_settled(unsigned hop_limit, unsigned tries) const;
+    [[nodiscard]] bool is_silent_at(unsigned hop_limit, unsigned tries) const;
+    // Bounds of the received TTL of its answers: [low, high].
+    [[nodiscard]] unsigned received_low() const;
+    [[nodiscard]] unsigned received_high() const;
     [[nodiscard]] std::optional<unsigned> received_ttl() const;
 };
-flow_view view_of(const flow& which, const std::vector<observation>& seen);
+flow_view view_of(const endpoint& target, const std::vector<observation>& seen);
+
+// Silences before an IP_MINTTL counts as not reached.
+inline constexpr unsigned min_ttl_tries = 2;
 
 // Routers between a box and us, read off a received TTL: initial values are 32, 64, 128 and 255.
 unsigned hops_back(unsigned received_ttl);

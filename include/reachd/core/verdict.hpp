@@ -38,7 +38,7 @@ enum class blame : std::uint8_t {
 const char* to_string(blame value);
 
 struct hop {
-    std::optional<unsigned> number; // distance from us, from 1; unknown until a walk has counted
+    std::optional<unsigned> number; // distance from us, 0 for this machine; unknown until a walk has counted
     std::optional<ip_address> address;
     bool operator==(const hop&) const = default;
 };
@@ -50,6 +50,7 @@ struct location {
     std::optional<hop> before;
     bool operator==(const location&) const = default;
 };
+std::string describe(const hop& value); // "hop 2 (100.64.0.1)"
 nlohmann::json to_json(const location& where);
 std::string describe(const location& where);
 

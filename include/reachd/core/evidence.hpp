@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// evidence.hpp: all traces of a site put together: what is known of each flow, address and path.
+//
+// Use     One evidence for one look at a site_state, which must outlive it.
+// Shapes  "Near" is an answer made by a box that the packets of other flows to the same address have
+//         been seen to pass: it is not the destination's.
+// Errors  none: what was not seen is unchecked or inconclusive.
+// Source  docs/VERDICTS.md, "Who answered, and from where"; Linux 6.18 in namespaces.
+#pragma once
+
+#include "reachd/core/path.hpp"
+#include "reachd/core/site_state.hpp"
+
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace reachd {
+
+// Where an answer came from.
+enum class origin : std::uint8_t {
+    unchecked,    // nothing was measured about it
+    near,         // from a box on the way: forged or proxied
+    consistent,   // from the distance at which the destination itself speaks on another flow
+    inconclusive, // no control flow gets that far, or the flows disagree
+};
+
+// What all flows to one address from one vantage show together.
+struct address_facts {
+    std::vector<flow> flows;
+    std::map<unsigned, ip_address> transit; // any flow's, by hop limit
+    std::optional<unsigned> spoke_at;       // lowest hop limit at which the address itself sent an ICMP error
+    std::optional<unsigned> spoke_silent;   // the highest lower one at which the same flow got nothing
+    std::optional<int> icmp_received_ttl;   // of that error
+    [[nodiscard]] unsigned farthest() const { return transit.empty() ? 0 : transit.rbegin()->first; }
+};
+
+class evidence {
+public:
+    evidence(const plan& what, const site_state& site);
+
+    [[nodiscard]] const flow_view& view(const flow& which) const;
+    [[nodiscard]] const address_facts& facts(const std::string& vantage, const ip_address& address) const;
+    [[nodiscard]] const path& way(const std::string& vantage, family protocol) const;
+
+    // The highest hop limit at which another flow to the same address was still on its way.
+    [[nodiscard]] unsigned farthest_other(const flow& which) const;
+    // How many other flows were still on their way at `hop_limit` or beyond.
+    [[nodiscard]] unsigned others_beyond(const flow& which, unsigned hop_limit) const;
+    [[nodiscard]] origin origin_of(const flow& which) const;
+    // True when only the received TTL of its answers can tell whether they are near.
+    [[nodiscard]] bool wants_received_ttl(const flow& which) const;
+
+    // The hop with this number on the way to an address: as its own flows met it, else as most did.
+    [[nodiscard]] hop hop_at(const flow& which, unsigned number) const;
+    // The number of a box that sent something about `which`.
+    [[nodiscard]] std::optional<unsigned> number_of(const flow& which, const ip_address& box) const;
+
+private:
+    using place = std::pair<std::string, ip_address>;
+    std::map<flow, flow_view> views_;
+    std::map<place, address_facts> addresses_;
+    std::map<std::pair<std::string, family>, path> paths_;
+};
+
+} // namespace reachd

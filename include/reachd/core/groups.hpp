@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// groups.hpp: endpoints of one address put together, and who of them stands for whom.
+//
+// Use     make_groups() for the endpoints as first seen; the inquiry then probes representatives only.
+// Shapes  Members are ordered by port and each flow occurs once, whatever rows need it.
+// Errors  none: endpoints that were not probed are left out.
+#pragma once
+
+#include "reachd/core/evidence.hpp"
+
+#include <string>
+#include <vector>
+
+namespace reachd {
+
+// What the first probes of an endpoint showed.
+enum class first_look : std::uint8_t {
+    trusted,   // a certificate proved the name
+    connected, // somebody answered
+    refused,   // RST, or ICMP unreachable in the destination's name
+    silent,    // nothing came back
+    rejected,  // an ICMP error of another box
+    unknown,   // not measured
+};
+first_look look_at(const endpoint_state& one);
+
+struct member {
+    flow which;
+    first_look look = first_look::unknown;
+    std::string payload; // of its datagrams
+};
+
+struct group {
+    std::string vantage;
+    ip_address address;
+    reachd::transport transport = transport::tcp;
+    std::vector<member> members;
+};
+std::vector<group> make_groups(const plan& what, const site_state& site);
+
+// Where a silent flow was last seen.
+enum class passage_kind : std::uint8_t {
+    unsettled,   // tries are missing
+    dropped,     // between two hops that are known
+    let_through, // past the edge and as far as any flow to that address
+    nowhere,     // no control flow gets past where it ends
+};
+struct passage {
+    passage_kind kind = passage_kind::unsettled;
+    unsigned after = 0;            // dropped: last hop that saw it; let_through: farthest hop that did
+    unsigned before = 0;           // dropped: first hop that should have
+    bool before_is_target = false; // and that is the destination itself
+    bool operator==(const passage&) const = default;
+};
+passage passage_of(const evidence& all, const flow& which);
+
+// For each member the index of the one that stands for it. Silent members in a row are stood for by the
+// ends and the middle of their row, and by more where those differ; every other member by itself.
+std::vector<std::size_t> silent_representatives(const evidence& all, const group& of);
+
+// Members that answered in the same way and from the same distance. npos: not compared yet.
+inline constexpr std::size_t nobody = static_cast<std::size_t>(-1);
+inline constexpr std::size_t walked_each = 4; // answered members of a group up to this are all walked
+std::vector<std::size_t> answering_representatives(const evidence& all, const group& of, first_look look);
+
+} // namespace reachd

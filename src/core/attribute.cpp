@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the traces say of each endpoint: who answered, what was let through, which box is at fault.
+#include "reachd/core/groups.hpp"
+#include "reachd/core/inquiry.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <map>
+
+namespace reachd {
+namespace {
+
+constexpr std::uint8_t host_unreachable_v4 = 1;
+constexpr std::uint8_t address_unreachable_v6 = 3;
+
+struct stand_in {
+    first_look look = first_look::unknown;
+    flow which;                         // itself
+    std::optional<flow> representative; // nullopt: not compared yet
+};
+
+// Every flow with the one whose traces speak for it.
+std::map<flow, stand_in> make_stand_ins(const plan& what, const site_state& site, const evidence& all)
+{
+    std::map<flow, stand_in> out;
+    for (const auto& one : make_groups(what, site)) {
+        const auto silent = silent_representatives(all, one);
+        const auto open = answering_representatives(all, one, first_look::connected);
+        const auto shut = answering_representatives(all, one, first_look::refused);
+        for (std::size_t i = 0; i < one.members.size(); ++i) {
+            const auto& each = one.members[i];
+            const auto index = each.look == first_look::connected ? open[i]
+                             : each.look == first_look::refused   ? shut[i]
+                             : each.look == first_look::silent    ? silent[i]
+                                                                  : i;
+            auto& entry = out[each.which];
+            entry = {.look = each.look, .which = each.which, .representative = {}};
+            if (index != nobody) {
+                entry.representative = one.members[index].which;
+            }
+        }
+    }
+    return out;
+}
+
+class attribution {
+public:
+    attribution(const plan& what, site_state& site)
+        : what_{what}, site_{site}, all_{what, site}, stand_ins_{make_stand_ins(what, site, all_)}
+    {
+    }
+
+    void run()
+    {
+        for (std::size_t i = 0; i < site_.rows.size(); ++i) {
+            const auto* row = std::get_if<outbound_row>(&what_.rows[i].what);
+            for (auto& one : site_.rows[i].endpoints) {
+                if (!row || !one.address || one.without_probing) {
+                    continue;
+                }
+                const auto found =
+                    stand_ins_.find(flow{one.vantage, {*one.address, one.port, one.transport}});
+                if (found != stand_ins_.end()) {
+                    refine(one.judged, found->second);
+                    if (row->expect == expectation::blocked) {
+                        name_who_lets_through(one.judged, found->second);
+                    }
+                }
+            }
+        }
+    }
+
+private:
+    void refine(verdict& judged, const stand_in& how) const
+    {
+        switch (how.look) {
+        case first_look::connected:
+        case first_look::refused: return judge_answer(judged, how);
+        case first_look::silent: return judge_silence(judged, how);
+        case first_look::rejected: return judge_rejection(judged, how);
+        case first_look::trusted:
+        case first_look::unknown: return;
+        }
+    }
+
+    const path& way_of(const flow& which) const
+    {
+        return all_.way(which.vantage, which.target.address.family);
+    }
+
+    // The pair of hops [after, before] on the way of a flow; the target's own address at its distance.
+    location pair_of(const flow& which, unsigned after, unsigned before, bool before_is_target) const
+    {
+        location out{.at = {}, .after = all_.hop_at(which, after), .before = all_.hop_at(which, before)};
+        if (before_is_target) {
+            out.before->address = which.target.address;
+        }
+        return out;
+    }
+
+    blame blame_of_pair(const flow& which, unsigned after, unsigned before, bool before_is_target) const
+    {
+        const auto& way = way_of(which);
+        const auto found = blame_between(way, after, before);
+        // The last router and the destination's own packet filter look the same.
+        return before_is_target && before > way.edge ? blame::unknown : found;
+    }
+
+    std::string pair_text(const flow& which, const location& where, blame who) const
+    {
+        auto text = describe(where);
+        if (who == blame::edge) {
+            text += ": the site's firewall on its way out, or the provider's first box on its way in";
+        } else if (where.before && where.before->address == which.target.address) {
+            text += ": the last router, or the destination's own packet filter";
+        }
+        return text;
+    }
+
+    // --- answers ---
+
+    // An answer that somebody else made: from between hops `at` - 1 and `at`.
+    void accuse(verdict& judged, const flow& which, unsigned at, const std::string& proof) const
+    {
+        const bool shut = judged.kind == verdict_kind::closed || judged.kind == verdict_kind::blocked;
+        judged.kind =
+            shut && judged.stage == stage::connect ? verdict_kind::blocked : verdict_kind::intercepted;
+        const auto* verb = judged.kind == verdict_kind::blocked ? "reset" : "answered in its name";
+        const auto& own = all_.view(which);
+        if (at == 1 && own.link_answers == 0 && own.link_silences > 0) {
+            judged.blame = blame::host;
+            judged.where.reset();
+            judged.sentence =
+                fmt::format("{} by this machine itself: its packet filter or a local proxy", verb);
+            return;
+        }
+        const bool at_target = all_.facts(which.vantage, which.target.address).spoke_at == at;
+        judged.where = pair_of(which, at - 1, at, at_target);
+        judged.blame =
+            at == 1 && own.link_answers == 0 ? blame::unknown : blame_of_pair(which, at - 1, at, at_target);
+        judged.sentence =
+            fmt::format("{} {}; {}", verb, pair_text(which, *judged.where, judged.blame), proof);
+    }
+
+    // The canary of its port was answered, and nothing shows that this answer is another one.
+    bool is_everybodys(const flow& which) const
+    {
+        if (which.target.transport != transport::tcp) {
+            return false;
+        }
+        const flow canary{which.vantage, canary_for(which.target.address.family, which.target.port)};
+        return all_.view(canary).plain_answers > 0 && all_.origin_of(which) != origin::consistent;
+    }
+
+    void judge_answer(verdict& judged, const stand_in& how) const
+    {
+        const bool says_something = judged.kind == verdict_kind::open ||
+                                    judged.kind == verdict_kind::closed ||
+                                    judged.kind == verdict_kind::intercepted ||
+                                    (judged.kind == verdict_kind::blocked && judged.stage != stage::route) ||
+                                    judged.kind == verdict_kind::unproven;
+        if (!says_something || !how.representative) {
+            return;
+        }
+        const auto& which = *how.representative;
+        const auto at = all_.view(which).answered_at();
+        if (at && all_.origin_of(which) == origin::near) {
+            const auto others = all_.farthest_other(which);
+            return accuse(
+                judged, which, *at,
+                others >= *at
+                    ? fmt::format(
+                          "it comes back with {} hops allowed, and the destination is more than {} away", *at,
+                          others
+                      )
+                    : "its TTL shows that it comes from nearer than the destination"
+            );
+        }
+        if (is_everybodys(which)) {
+            const flow canary{which.vantage, canary_for(which.target.address.family, which.target.port)};
+            if (const auto canary_at = all_.view(canary).answered_at();
+                canary_at && (!at || *at == *canary_at)) {
+                return accuse(
+                    judged, canary, *canary_at,
+                    "the same answer comes for an address that does not exist (192.0.2.77, 100::77)"
+                );
+            }
+        }
+        if (judged.kind == verdict_kind::open && judged.stage == stage::connect && at &&
+            all_.origin_of(which) == origin::inconclusive) {
+            judged.sentence += "; whether the destination itself does could not be checked: no control flow "
+                               "gets that far";
+        }
+    }
+
+    // --- silence ---
+
+    void judge_silence(verdict& judged, const stand_in& how) const
+    {
+        if (!how.representative ||
+            (judged.kind != verdict_kind::blocked && judged.kind != verdict_kind::unproven)) {
+            return;
+        }
+        const auto& which = *how.representative;
+        const auto found = passage_of(all_, which);
+        switch (found.kind) {
+        case passage_kind::unsettled:
+        case passage_kind::nowhere: return;
+        case passage_kind::let_through:
+            judged.kind = verdict_kind::permitted;
+            judged.stage = stage::reply;
+            judged.blame = blame::unknown;
+            judged.where.reset();
+            judged.sentence = fmt::format(
+                "let through: seen past the site's edge at {}; the destination itself stays silent",
+                describe(all_.hop_at(which, found.after))
+            );
+            return;
+        case passage_kind::dropped:
+            judged.kind = verdict_kind::blocked;
+            judged.stage = stage::connect;
+            judged.where = pair_of(which, found.after, found.before, found.before_is_target);
+            judged.blame = blame_of_pair(which, found.after, found.before, found.before_is_target);
+            judged.sentence = fmt::format("dropped {}", pair_text(which, *judged.where, judged.blame));
+            return;
+        }
+    }
+
+    // --- rejections ---
+
+    // Only the last router says "host unreachable" of a host that is down: the others would not know.
+    bool may_be_down(const flow& which, const icmp_error& seen, unsigned number) const
+    {
+        const bool unreachable = seen.family == family::v4
+                                   ? seen.type == 3 && seen.code == host_unreachable_v4
+                                   : seen.type == 1 && seen.code == address_unreachable_v6;
+        if (!unreachable) {
+            return false;
+        }
+        const auto& known = all_.facts(which.vantage, which.target.address);
+        const bool others_get_there = known.spoke_at || known.farthest() > number ||
+                                      std::ranges::any_of(known.flows, [&](const flow& other) {
+                                          return all_.view(other).answered_at().has_value();
+                                      });
+        return !others_get_there;
+    }
+
+    void judge_rejection(verdict& judged, const stand_in& how) const
+    {
+        if (judged.kind != verdict_kind::blocked || !judged.where || !judged.where->at ||
+            !judged.where->at->address) {
+            return;
+        }
+        auto& box = *judged.where->at;
+        const auto number = number_of_box(how.which, *box.address);
+        if (!number) {
+            return;
+        }
+        box.number = number;
+        const auto& way = way_of(how.which);
+        if (judged.blame == blame::site || way.edge == 0) {
+            return;
+        }
+        const auto seen = last_icmp(how.which);
+        judged.blame = *number <= way.edge                            ? blame::site
+                     : seen && may_be_down(how.which, *seen, *number) ? blame::unknown
+                                                                      : blame::isp;
+    }
+
+    std::optional<icmp_error> last_icmp(const flow& which) const
+    {
+        for (const auto& row : site_.rows) {
+            for (const auto& one : row.endpoints) {
+                if (one.address == which.target.address && one.port == which.target.port &&
+                    one.transport == which.target.transport && one.vantage == which.vantage &&
+                    !one.seen.empty()) {
+                    if (const auto* icmp = std::get_if<icmp_error>(&one.seen.back().what)) {
+                        return *icmp;
+                    }
+                }
+            }
+        }
+        return std::nullopt;
+    }
+
+    std::optional<unsigned> number_of_box(const flow& which, const ip_address& box) const
+    {
+        if (const auto number = all_.number_of(which, box)) {
+            return number;
+        }
+        // It never said "time exceeded"; its rejections begin at its own number, or one hop later when it
+        // looks at the hop limit first.
+        for (const auto& [limit, sender] : all_.view(which).rejected) {
+            if (sender == box && all_.view(which).transit.contains(limit - 1)) {
+                return limit;
+            }
+        }
+        return std::nullopt;
+    }
+
+    // --- least privilege ---
+
+    void name_who_lets_through(verdict& judged, const stand_in& how) const
+    {
+        const bool through = judged.kind == verdict_kind::open || judged.kind == verdict_kind::closed ||
+                             judged.kind == verdict_kind::permitted;
+        const auto& way = way_of(how.which);
+        if (through && way.edge > 0) {
+            judged.sentence += fmt::format("; the site's edge, {}, lets it out", describe(way.at(way.edge)));
+        }
+    }
+
+    const plan& what_;
+    site_state& site_;
+    evidence all_;
+    std::map<flow, stand_in> stand_ins_;
+};
+
+} // namespace
+
+void attribute(const plan& what, site_state& site)
+{
+    attribution{what, site}.run();
+}
+
+} // namespace reachd

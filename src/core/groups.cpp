@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/core/groups.hpp"
+
+#include "reachd/core/inquiry.hpp"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+namespace reachd {
+namespace {
+
+constexpr std::size_t most_representatives = 8; // of one group of equal answers
+
+bool is_from_target(const observation& seen, const ip_address& address)
+{
+    const auto* icmp = std::get_if<icmp_error>(&seen.what);
+    return icmp && icmp->sender == address && is_answer(seen.what, address);
+}
+
+// Where the destination itself is known to be, by something other than `which`.
+std::optional<unsigned> target_distance(const evidence& all, const flow& which)
+{
+    const auto& known = all.facts(which.vantage, which.target.address);
+    auto distance = known.spoke_at;
+    for (const auto& other : known.flows) {
+        const auto at = all.view(other).answered_at();
+        const bool genuine = other != which && other.target.transport == transport::tcp && at &&
+                             all.origin_of(other) != origin::near;
+        if (genuine && (!distance || *at < *distance)) {
+            distance = at;
+        }
+    }
+    return distance;
+}
+
+// The first hop after `from` that is known on the way to other addresses and that `which` should have met.
+std::optional<unsigned> next_shared_hop(const evidence& all, const flow& which, unsigned from)
+{
+    const auto& way = all.way(which.vantage, which.target.address.family);
+    for (unsigned number = from + 1; number <= way.hops.size() && number <= way.beyond; ++number) {
+        const auto& met = way.hops[number - 1];
+        if (met.address && met.flows > 0 && met.others == 0) {
+            return number;
+        }
+    }
+    return std::nullopt;
+}
+
+passage settle(const flow_view& own, unsigned after, unsigned before)
+{
+    if (!own.is_settled(before, hop_tries)) {
+        return {};
+    }
+    if (!own.is_silent_at(before, hop_tries)) {
+        return {.kind = passage_kind::nowhere, .after = after}; // rejected or answered there: another story
+    }
+    return {.kind = passage_kind::dropped, .after = after, .before = before};
+}
+
+// The one that stands for each of [first, last], whose ends are representatives.
+void divide(
+    const evidence& all, const group& of, std::size_t first, std::size_t last,
+    std::vector<std::size_t>& stands_for
+)
+{
+    stands_for[first] = first;
+    stands_for[last] = last;
+    if (last - first <= 1) {
+        return;
+    }
+    const auto one = passage_of(all, of.members[first].which);
+    const auto other = passage_of(all, of.members[last].which);
+    const bool unsettled = one.kind == passage_kind::unsettled || other.kind == passage_kind::unsettled;
+    if (unsettled || one == other) {
+        std::fill(
+            stands_for.begin() + static_cast<std::ptrdiff_t>(first) + 1,
+            stands_for.begin() + static_cast<std::ptrdiff_t>(last), first
+        );
+        return;
+    }
+    const auto middle = first + (last - first) / 2;
+    divide(all, of, first, middle, stands_for);
+    divide(all, of, middle, last, stands_for);
+}
+
+// How a member's answers compare with a representative's, by the TTL that they arrive with.
+enum class likeness : std::uint8_t {
+    same,
+    other,
+    untold, // more tries are needed
+};
+
+likeness compare(const evidence& all, const flow& one, const flow& representative)
+{
+    const auto received = all.view(representative).received_ttl();
+    const auto from = all.origin_of(representative);
+    if (!received || from == origin::unchecked) {
+        return likeness::untold;
+    }
+    const auto& own = all.view(one);
+    if (from == origin::near) {
+        if (own.received_low() >= *received) {
+            return likeness::same;
+        }
+        return own.received_high() < *received ? likeness::other : likeness::untold;
+    }
+    if (own.received_low() > *received) {
+        return likeness::other;
+    }
+    return own.received_high() <= *received ? likeness::same : likeness::untold;
+}
+
+} // namespace
+
+first_look look_at(const endpoint_state& one)
+{
+    if (!one.address || one.seen.empty()) {
+        return first_look::unknown;
+    }
+    const auto& last = one.seen.back();
+    const auto* tls = std::get_if<tls_answer>(&last.what);
+    if (tls && tls->problem.empty() && !one.name.empty()) {
+        return first_look::trusted;
+    }
+    for (const auto& seen : one.seen) {
+        if (std::holds_alternative<connected>(seen.what) || std::holds_alternative<replied>(seen.what)) {
+            return first_look::connected;
+        }
+    }
+    if (std::holds_alternative<refused>(last.what) || is_from_target(last, *one.address)) {
+        return first_look::refused;
+    }
+    if (is_rejection(last.what, *one.address)) {
+        return first_look::rejected;
+    }
+    if (is_silence(last.what)) {
+        return first_look::silent;
+    }
+    // Reset before it could be looked at: somebody had completed the handshake.
+    return std::holds_alternative<cut_off>(last.what) ? first_look::connected : first_look::unknown;
+}
+
+std::vector<group> make_groups(const plan& what, const site_state& site)
+{
+    std::map<std::tuple<std::string, ip_address, transport>, std::map<std::uint16_t, member>> found;
+    for (std::size_t i = 0; i < site.rows.size(); ++i) {
+        const auto* row = std::get_if<outbound_row>(&what.rows[i].what);
+        for (const auto& one : site.rows[i].endpoints) {
+            if (!row || !one.address || one.without_probing || one.seen.empty()) {
+                continue;
+            }
+            const flow which{one.vantage, {*one.address, one.port, one.transport}};
+            auto& members = found[{one.vantage, *one.address, one.transport}];
+            const auto [at, is_new] = members.try_emplace(one.port, member{which, look_at(one), {}});
+            // The same flow in two rows: the one that proved most speaks for both.
+            at->second.look = std::min(at->second.look, look_at(one));
+        }
+    }
+    std::vector<group> out;
+    for (auto& [key, members] : found) {
+        group one{std::get<0>(key), std::get<1>(key), std::get<2>(key), {}};
+        for (auto& [port, member] : members) {
+            one.members.push_back(std::move(member));
+        }
+        out.push_back(std::move(one));
+    }
+    return out;
+}
+
+passage passage_of(const evidence& all, const flow& which)
+{
+    const auto& own = all.view(which);
+    const auto after = own.farthest();
+    const auto& known = all.facts(which.vantage, which.target.address);
+    const auto& way = all.way(which.vantage, which.target.address.family);
+    // 1. Another flow to the same address was seen farther on.
+    for (const auto& [number, box] : known.transit) {
+        if (number > after) {
+            return settle(own, after, number);
+        }
+    }
+    // 2. The destination itself answers another flow; silence there says nothing of UDP.
+    if (which.target.transport == transport::tcp) {
+        const auto distance = target_distance(all, which);
+        if (distance && *distance > after) {
+            auto out = settle(own, after, *distance);
+            out.before_is_target = out.kind == passage_kind::dropped;
+            return out;
+        }
+    }
+    // 3. Past the edge, and no flow gets farther.
+    if (way.edge > 0 && after > way.edge) {
+        return {.kind = passage_kind::let_through, .after = after};
+    }
+    // 4. Flows to other addresses share the way out of the site and are seen farther on.
+    if (const auto before = next_shared_hop(all, which, after)) {
+        return settle(own, after, *before);
+    }
+    const bool tried = own.is_settled(std::max(1U, after + 1), hop_tries);
+    return {.kind = tried ? passage_kind::nowhere : passage_kind::unsettled, .after = after};
+}
+
+std::vector<std::size_t> silent_representatives(const evidence& all, const group& of)
+{
+    std::vector<std::size_t> stands_for(of.members.size());
+    for (std::size_t i = 0; i < stands_for.size(); ++i) {
+        stands_for[i] = i;
+    }
+    if (of.transport == transport::udp) {
+        return stands_for; // decided port by port
+    }
+    for (std::size_t first = 0; first < of.members.size(); ++first) {
+        if (of.members[first].look != first_look::silent) {
+            continue;
+        }
+        auto last = first;
+        while (last + 1 < of.members.size() && of.members[last + 1].look == first_look::silent) {
+            ++last;
+        }
+        const auto middle = first + (last - first) / 2;
+        divide(all, of, first, middle, stands_for);
+        divide(all, of, middle, last, stands_for);
+        first = last;
+    }
+    return stands_for;
+}
+
+std::vector<std::size_t> answering_representatives(const evidence& all, const group& of, first_look look)
+{
+    std::vector<std::size_t> stands_for(of.members.size(), nobody);
+    std::vector<std::size_t> alike;
+    for (std::size_t i = 0; i < of.members.size(); ++i) {
+        if (of.members[i].look == look) {
+            alike.push_back(i);
+        }
+    }
+    if (alike.size() <= walked_each || of.transport == transport::udp) {
+        for (const auto i : alike) {
+            stands_for[i] = i;
+        }
+        return stands_for;
+    }
+    std::vector<std::size_t> representatives;
+    for (const auto i : alike) {
+        bool differs = true;
+        for (const auto r : representatives) {
+            const auto how = compare(all, of.members[i].which, of.members[r].which);
+            if (how == likeness::same) {
+                stands_for[i] = r;
+            }
+            differs = differs && how == likeness::other;
+        }
+        if (differs && representatives.size() < most_representatives) {
+            representatives.push_back(i);
+            stands_for[i] = i;
+        }
+    }
+    return stands_for;
+}
+
+} // namespace reachd
