@@ -17,23 +17,11 @@
 namespace reachd {
 namespace {
 
-ip_address address_of(const sockaddr* where)
-{
-    ip_address out;
-    if (where->sa_family == AF_INET6) {
-        out.family = family::v6;
-        std::memcpy(out.bytes.data(), &reinterpret_cast<const sockaddr_in6*>(where)->sin6_addr, 16);
-    } else {
-        std::memcpy(out.bytes.data(), &reinterpret_cast<const sockaddr_in*>(where)->sin_addr, 4);
-    }
-    return out;
-}
-
 // The block an interface's address lies in. A host route (/32, /128) has no neighbours.
 void add_block(const ifaddrs& one, std::vector<ip_block>& blocks)
 {
-    const auto address = address_of(one.ifa_addr);
-    const auto mask = address_of(one.ifa_netmask);
+    const auto address = address_of(*one.ifa_addr);
+    const auto mask = address_of(*one.ifa_netmask);
     const std::size_t length = address.is_v4() ? 4 : 16;
     ip_block block{.base = address};
     unsigned prefix = 0;

@@ -23,18 +23,6 @@ int set_int(int fd, int level, int name, int value)
     return ::setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : errno;
 }
 
-ip_address from_sockaddr(const sockaddr* where)
-{
-    ip_address out;
-    if (where->sa_family == AF_INET6) {
-        out.family = family::v6;
-        std::memcpy(out.bytes.data(), &reinterpret_cast<const sockaddr_in6*>(where)->sin6_addr, 16);
-    } else {
-        std::memcpy(out.bytes.data(), &reinterpret_cast<const sockaddr_in*>(where)->sin_addr, 4);
-    }
-    return out;
-}
-
 std::optional<sockaddr_storage> own_name(int fd)
 {
     sockaddr_storage own{};
@@ -57,7 +45,7 @@ bool is_local_address(const ip_address& address)
     for (const auto* one = list; one && !found; one = one->ifa_next) {
         const bool ip =
             one->ifa_addr && (one->ifa_addr->sa_family == AF_INET || one->ifa_addr->sa_family == AF_INET6);
-        found = ip && from_sockaddr(one->ifa_addr) == address;
+        found = ip && address_of(*one->ifa_addr) == address;
     }
     ::freeifaddrs(list);
     return found;
@@ -85,7 +73,7 @@ std::optional<icmp_error> read_entry(msghdr& message, family protocol)
                     .family = protocol,
                     .type = what.ee_type,
                     .code = what.ee_code,
-                    .sender = from_sockaddr(offender),
+                    .sender = address_of(*offender),
                 };
             }
         } else if ((v4 && part->cmsg_type == IP_TTL) || (v6 && part->cmsg_type == IPV6_HOPLIMIT)) {
@@ -122,6 +110,18 @@ ip_address from_asio(const asio::ip::address& address)
     } else {
         out.family = family::v6;
         std::ranges::copy(address.to_v6().to_bytes(), out.bytes.begin());
+    }
+    return out;
+}
+
+ip_address address_of(const sockaddr& where)
+{
+    ip_address out;
+    if (where.sa_family == AF_INET6) {
+        out.family = family::v6;
+        std::memcpy(out.bytes.data(), &reinterpret_cast<const sockaddr_in6&>(where).sin6_addr, 16);
+    } else {
+        std::memcpy(out.bytes.data(), &reinterpret_cast<const sockaddr_in&>(where).sin_addr, 4);
     }
     return out;
 }
@@ -213,6 +213,12 @@ int tcp_state(int fd)
     return ::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_state : -1;
 }
 
+std::optional<ip_address> local_address(int fd)
+{
+    const auto own = own_name(fd);
+    return own ? std::optional{address_of(reinterpret_cast<const sockaddr&>(*own))} : std::nullopt;
+}
+
 std::string local_name(int fd)
 {
     const auto own = own_name(fd);
@@ -224,7 +230,7 @@ std::string local_name(int fd)
         v4 ? reinterpret_cast<const sockaddr_in*>(&*own)->sin_port
            : reinterpret_cast<const sockaddr_in6*>(&*own)->sin6_port
     );
-    const auto address = to_text(from_sockaddr(reinterpret_cast<const sockaddr*>(&*own)));
+    const auto address = to_text(address_of(reinterpret_cast<const sockaddr&>(*own)));
     return v4 ? fmt::format("{}:{}", address, port) : fmt::format("[{}]:{}", address, port);
 }
 

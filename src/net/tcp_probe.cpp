@@ -39,7 +39,8 @@ std::optional<outcome> read_socket(int fd, family protocol)
         return connected{};
     }
     if (error_number == ECONNRESET || error_number == EPIPE) {
-        // Accepted and reset before we looked, as a SYN proxy does whose server is gone: no answer of a service.
+        // Accepted and reset before we looked, as a SYN proxy does whose server is gone: no answer of a
+        // service.
         return cut_off{.by_reset = true};
     }
     if (const auto errors = drain_errors(fd, protocol); !errors.empty()) {
@@ -55,22 +56,13 @@ std::optional<outcome> read_socket(int fd, family protocol)
 }
 
 // Makes the socket ready and starts the handshake; an outcome when it ends there and then.
-std::optional<outcome> start_connect(tcp::socket& socket, const endpoint& target, const way_out& way)
+std::optional<outcome>
+start_connect(tcp::socket& socket, const endpoint& target, const way_out& way, const flow_options& flow)
 {
-    boost::system::error_code code;
-    socket.open(target.address.is_v4() ? tcp::v4() : tcp::v6(), code);
-    if (code) {
-        return local_failure(code.value(), "socket");
-    }
-    socket.non_blocking(true, code);
-    const int fd = socket.native_handle();
-    want_icmp_errors(fd, target.address.family);
-    std::string failed_step;
-    if (const int failed = leave_by(fd, target.address.family, way, failed_step); failed != 0) {
-        auto failure = local_failure(failed, failed_step);
-        failure.cause = local_cause::no_address;
+    if (auto failure = open_probe_socket(socket, target, way, flow)) {
         return failure;
     }
+    const int fd = socket.native_handle();
     const auto to = tcp_endpoint(target);
     if (::connect(fd, to.data(), static_cast<socklen_t>(to.size())) != 0 && errno != EINPROGRESS) {
         return outcome_of_start(errno);
@@ -86,13 +78,22 @@ std::optional<outcome> start_connect(tcp::socket& socket, const endpoint& target
 
 asio::awaitable<connect_result> tcp_connect(endpoint target, way_out way, time_point deadline)
 {
+    return tcp_connect(std::move(target), std::move(way), flow_options{}, deadline);
+}
+
+asio::awaitable<connect_result>
+tcp_connect(endpoint target, way_out way, flow_options flow, time_point deadline)
+{
     const auto executor = co_await asio::this_coro::executor;
     connect_result out;
     out.seen.kind = probe_kind::tcp_connect;
     out.seen.at = wall_now();
+    out.seen.hop_limit = flow.hop_limit;
+    out.seen.min_ttl = flow.min_ttl;
+    out.seen.on_link = flow.on_link;
     const auto begun = steady::now();
     tcp::socket socket{executor};
-    auto seen = start_connect(socket, target, way);
+    auto seen = start_connect(socket, target, way, flow);
     const int fd = socket.native_handle();
     while (!seen) {
         auto [how, code] =

@@ -6,6 +6,9 @@
 
 #include <array>
 #include <cerrno>
+#include <cstring>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 namespace reachd {
 
@@ -14,28 +17,19 @@ using udp = asio::ip::udp;
 
 namespace {
 
-std::optional<outcome> start_exchange(udp::socket& socket, const endpoint& target, const way_out& way)
+std::optional<outcome>
+start_exchange(udp::socket& socket, const endpoint& target, const way_out& way, const udp_options& options)
 {
-    boost::system::error_code code;
-    socket.open(target.address.is_v4() ? udp::v4() : udp::v6(), code);
-    if (code) {
-        return local_failure(code.value(), "socket");
-    }
-    socket.non_blocking(true, code);
-    const int fd = socket.native_handle();
-    want_icmp_errors(fd, target.address.family);
-    std::string failed_step;
-    if (const int failed = leave_by(fd, target.address.family, way, failed_step); failed != 0) {
-        auto failure = local_failure(failed, failed_step);
-        failure.cause = local_cause::no_address;
+    if (auto failure = open_probe_socket(socket, target, way, options.flow)) {
         return failure;
     }
+    const int fd = socket.native_handle();
     const auto to = udp_endpoint(target);
     if (::connect(fd, to.data(), static_cast<socklen_t>(to.size())) != 0) {
         return local_failure(errno, {});
     }
-    const char payload = 0;
-    if (::send(fd, &payload, sizeof payload, MSG_NOSIGNAL) < 0) {
+    const auto payload = options.payload.empty() ? std::string(1, '\0') : options.payload;
+    if (::send(fd, payload.data(), payload.size(), MSG_NOSIGNAL) < 0) {
         const int failed = errno;
         const auto errors = drain_errors(fd, target.address.family);
         return errors.empty() ? outcome{local_failure(failed, {})} : outcome{errors.front()};
@@ -43,32 +37,72 @@ std::optional<outcome> start_exchange(udp::socket& socket, const endpoint& targe
     return std::nullopt;
 }
 
+constexpr std::size_t reply_room = 2048; // more of a reply is not looked at
+
+// The TTL that it arrived with is in its control data, as want_icmp_errors() has asked for.
+bool came_from_afar(msghdr& message, std::optional<unsigned> min_ttl)
+{
+    for (auto* part = CMSG_FIRSTHDR(&message); part && min_ttl; part = CMSG_NXTHDR(&message, part)) {
+        const bool ttl = (part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_TTL) ||
+                         (part->cmsg_level == IPPROTO_IPV6 && part->cmsg_type == IPV6_HOPLIMIT);
+        if (ttl) {
+            int value = 0;
+            std::memcpy(&value, CMSG_DATA(part), sizeof value);
+            return value < static_cast<int>(*min_ttl);
+        }
+    }
+    return false;
+}
+
 // What waits at the socket; nullopt for nothing.
-std::optional<outcome> read_socket(int fd, family protocol)
+std::optional<outcome> read_socket(int fd, family protocol, const udp_options& options)
 {
     take_error(fd);
     if (const auto errors = drain_errors(fd, protocol); !errors.empty()) {
         return errors.front();
     }
-    std::array<char, 2048> data;
-    const auto size = ::recv(fd, data.data(), data.size(), MSG_DONTWAIT);
-    return size < 0 ? std::nullopt : std::optional<outcome>{replied{static_cast<std::size_t>(size)}};
+    while (true) {
+        std::array<char, reply_room> data;
+        alignas(cmsghdr) std::array<char, 256> control;
+        iovec part{data.data(), data.size()};
+        msghdr message{};
+        message.msg_iov = &part;
+        message.msg_iovlen = 1;
+        message.msg_control = control.data();
+        message.msg_controllen = control.size();
+        const auto size = ::recvmsg(fd, &message, MSG_DONTWAIT);
+        if (size < 0) {
+            return std::nullopt;
+        }
+        if (!came_from_afar(message, options.flow.min_ttl)) {
+            return replied{static_cast<std::size_t>(size)};
+        }
+    }
 }
 
 } // namespace
 
 asio::awaitable<observation> udp_exchange(endpoint target, way_out way, time_point deadline)
 {
+    return udp_exchange(std::move(target), std::move(way), udp_options{}, deadline);
+}
+
+asio::awaitable<observation>
+udp_exchange(endpoint target, way_out way, udp_options options, time_point deadline)
+{
     const auto executor = co_await asio::this_coro::executor;
     observation out{.kind = probe_kind::udp_send, .at = wall_now()};
+    out.hop_limit = options.flow.hop_limit;
+    out.min_ttl = options.flow.min_ttl;
+    out.on_link = options.flow.on_link;
     const auto begun = steady::now();
     udp::socket socket{executor};
-    auto seen = start_exchange(socket, target, way);
+    auto seen = start_exchange(socket, target, way, options);
     const int fd = socket.native_handle();
     while (!seen) {
         auto [how, code] =
             co_await with_deadline(deadline, socket.async_wait(udp::socket::wait_read, asio::deferred));
-        seen = read_socket(fd, target.address.family);
+        seen = read_socket(fd, target.address.family, options);
         if (!seen && (how == ended::expired || steady::now() >= deadline)) {
             seen = no_reply{deadline - begun};
         } else if (!seen && (how == ended::cancelled || code)) {

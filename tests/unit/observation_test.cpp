@@ -21,6 +21,7 @@ std::vector<outcome> one_of_each()
         no_reply{seconds{3}},
         replied{52},
         cut_off{.by_reset = true},
+        acknowledged{.data = true},
         make_trusted(),
         tls_refused{"wrong version number"},
         make_redirect("https://vendor.example/"),
@@ -41,8 +42,8 @@ std::set<std::string> keys_of(const nlohmann::json& value)
 TEST(outcome, has_one_word_for_each_thing_that_can_happen)
 {
     const std::vector<std::string> expected{
-        "connected", "refused",     "icmp", "no_reply",     "replied",      "cut_off",
-        "tls",       "tls_refused", "http", "http_garbled", "not_measured",
+        "connected",    "refused", "icmp",        "no_reply", "replied",      "cut_off",
+        "acknowledged", "tls",     "tls_refused", "http",     "http_garbled", "not_measured",
     };
     ASSERT_EQ(one_of_each().size(), std::variant_size_v<outcome>);
     std::vector<std::string> words;
@@ -71,6 +72,8 @@ TEST(outcome, is_described_so_that_a_person_can_tell_what_was_seen)
         {replied{52}, "reply of 52 bytes"},
         {cut_off{.by_reset = true}, "connection reset before the answer"},
         {cut_off{.by_reset = false}, "connection closed before the answer"},
+        {acknowledged{.data = true}, "the peer acknowledged data"},
+        {acknowledged{}, "the peer acknowledged the end of the connection"},
         {make_trusted(), "TLSv1.3 for vendor.example, issued by Public CA"},
         {make_untrusted("Evil"),
          "certificate for vendor.example, issued by Evil: self-signed certificate in certificate chain"},
@@ -189,6 +192,7 @@ TEST(observation_json, names_the_probe_its_attempt_and_its_source)
     EXPECT_EQ(json["attempt"], 2);
     EXPECT_EQ(json["source"], "10.77.1.5:40000");
     EXPECT_STREQ(to_string(probe_kind::tcp_connect), "tcp_connect");
+    EXPECT_STREQ(to_string(probe_kind::tcp_confirm), "tcp_confirm");
     EXPECT_STREQ(to_string(probe_kind::udp_send), "udp_send");
     EXPECT_STREQ(to_string(probe_kind::tls), "tls");
 }

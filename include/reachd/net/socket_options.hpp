@@ -13,6 +13,7 @@
 #include <boost/asio/ip/udp.hpp>
 #include <optional>
 #include <string>
+#include <sys/socket.h>
 #include <vector>
 
 namespace reachd {
@@ -25,6 +26,7 @@ struct way_out {
 
 boost::asio::ip::address to_asio(const ip_address& address);
 ip_address from_asio(const boost::asio::ip::address& address);
+ip_address address_of(const sockaddr& where); // AF_INET or AF_INET6
 boost::asio::ip::tcp::endpoint tcp_endpoint(const endpoint& where);
 boost::asio::ip::udp::endpoint udp_endpoint(const endpoint& where);
 
@@ -43,6 +45,7 @@ std::vector<icmp_error> drain_errors(int fd, family protocol);
 int tcp_state(int fd);
 inline constexpr int tcp_state_established = 1; // TCP_ESTABLISHED in netinet/tcp.h
 inline constexpr int tcp_state_syn_sent = 2;    // TCP_SYN_SENT
+std::optional<ip_address> local_address(int fd);
 // "10.77.1.2:41002", "" when unbound.
 std::string local_name(int fd);
 

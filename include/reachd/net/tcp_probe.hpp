@@ -9,7 +9,7 @@
 //          tcpi_state is the only proof of a handshake (measured on a bare veth, Linux 6.18).
 #pragma once
 
-#include "reachd/net/socket_options.hpp"
+#include "reachd/net/probe_socket.hpp"
 
 #include <boost/asio/awaitable.hpp>
 #include <optional>
@@ -22,5 +22,7 @@ struct connect_result {
 };
 
 boost::asio::awaitable<connect_result> tcp_connect(endpoint target, way_out way, time_point deadline);
+boost::asio::awaitable<connect_result>
+tcp_connect(endpoint target, way_out way, flow_options flow, time_point deadline);
 
 } // namespace reachd

@@ -9,12 +9,19 @@
 //          by some firewalls.
 #pragma once
 
-#include "reachd/net/socket_options.hpp"
+#include "reachd/net/probe_socket.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
 namespace reachd {
 
+struct udp_options {
+    flow_options flow;
+    std::string payload; // "" for one zero byte
+};
+
 boost::asio::awaitable<observation> udp_exchange(endpoint target, way_out way, time_point deadline);
+boost::asio::awaitable<observation>
+udp_exchange(endpoint target, way_out way, udp_options options, time_point deadline);
 
 } // namespace reachd
