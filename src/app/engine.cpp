@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/app/engine.hpp"
 
+#include "reachd/app/at_exit.hpp"
 #include "reachd/core/expand.hpp"
+#include "reachd/core/groups.hpp"
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/local_network_reader.hpp"
 #include "reachd/net/wall_clock.hpp"
@@ -19,6 +21,8 @@ namespace {
 constexpr seconds server_time{5};
 // getaddrinfo gives a silent server 5 s before it asks the next one (resolv.conf(5), options timeout).
 constexpr seconds system_time{12};
+// Paths change rarely; what was found out about one is looked at anew after this time.
+constexpr std::chrono::minutes trace_age{10};
 constexpr std::uint16_t https_port = 443;
 constexpr std::uint16_t http_port = 80;
 
@@ -44,18 +48,16 @@ task_group::failure_handler forward_failures(const engine_listener& listener)
     };
 }
 
-// Runs at the end of a scope, however it is left.
-template <class Action>
-class at_exit {
-public:
-    explicit at_exit(Action action) : action_{std::move(action)} {}
-    at_exit(const at_exit&) = delete;
-    at_exit& operator=(const at_exit&) = delete;
-    ~at_exit() { action_(); }
-
-private:
-    Action action_;
-};
+std::set<ip_address> addresses_of(const row_state& row)
+{
+    std::set<ip_address> out;
+    for (const auto& one : row.endpoints) {
+        if (one.address) {
+            out.insert(*one.address);
+        }
+    }
+    return out;
+}
 
 } // namespace
 
@@ -69,13 +71,29 @@ engine::engine(
       listener_{std::move(listener)},
       work_(plan_->rows.size()),
       resolver_{executor_},
-      pacer_{plan_->config.limits, make_seed()},
-      pump_timer_{executor_},
+      gate_{executor_, plan_->config.limits, make_seed()},
       wake_{executor_},
       rounds_{executor_, forward_failures(listener_)},
-      probes_{executor_, forward_failures(listener_)}
+      probes_{executor_, forward_failures(listener_)},
+      inquirer_{
+          executor_,
+          plan_,
+          state_,
+          probes_,
+          make_seed(),
+          inquirer::handlers{
+              .progressed =
+                  [this](std::size_t known, std::size_t done) {
+                      progress_.known += known;
+                      progress_.done += done;
+                      tell_progress();
+                  },
+              .idle = [this] { refresh(); },
+          }
+      }
 {
     state_.rows.resize(plan_->rows.size());
+    state_.local = read_local_network();
     const auto& times = plan_->config.schedule;
     const auto rounds = std::max<std::int64_t>(1, times.sweep_interval / times.interval);
     for (auto& work : work_) {
@@ -97,6 +115,7 @@ void engine::inherit(const engine& older)
         }
     }
     state_.local = older.state_.local;
+    state_.traces = older.state_.traces;
     state_.state = older.state_.state;
     state_.since = older.state_.since;
     refresh();
@@ -109,6 +128,11 @@ void engine::leave_out(std::size_t row, std::string why)
 
 void engine::refresh()
 {
+    for (std::size_t row = 0; row < work_.size(); ++row) {
+        auto& state = state_.rows[row];
+        state.measuring =
+            (work_[row].running && !work_[row].measured) || inquirer_.is_pending(addresses_of(state));
+    }
     const auto changes = evaluate(*plan_, state_, wall_now());
     for (const auto& change : changes) {
         auto& work = work_[change.row];
@@ -132,6 +156,7 @@ void engine::refresh()
 void engine::start_round(std::size_t row, round_kind kind)
 {
     work_[row].running = true;
+    work_[row].measured = false;
     rounds_.spawn(plan_->rows[row].id, run_round(row, kind));
 }
 
@@ -203,6 +228,7 @@ asio::awaitable<void> engine::scheduled_round(std::size_t row)
         const bool whole =
             !work.whole_once || steady::now() - work.last_whole >= plan_->config.schedule.sweep_interval;
         work.running = true;
+        work.measured = false;
         work.changed = false;
         co_await run_round(row, whole ? round_kind::whole : round_kind::in_turn);
     }
@@ -255,6 +281,7 @@ asio::awaitable<void> engine::measure_row(std::size_t row, round_kind kind)
         }
     }
     state.endpoints = std::move(endpoints);
+    forget_old_traces(state);
     rotation whole;
     const auto chosen =
         select_round(what.expect, state.endpoints, kind == round_kind::whole ? whole : work_[row].turn);
@@ -268,6 +295,8 @@ asio::awaitable<void> engine::measure_row(std::size_t row, round_kind kind)
     }
     tell_progress();
     co_await wait_for(of);
+    auto addresses = addresses_of(state);
+    co_await inquirer_.settled(std::move(addresses));
     if (stopping_) {
         co_return;
     }
@@ -276,6 +305,7 @@ asio::awaitable<void> engine::measure_row(std::size_t row, round_kind kind)
         work_[row].whole_once = true;
     }
     state.checked = wall_now();
+    work_[row].measured = true;
     state_.local = read_local_network();
     refresh();
 }
@@ -332,23 +362,60 @@ asio::awaitable<void> engine::probe_endpoint(std::size_t row, std::size_t index,
     const at_exit count_down{leave};
     const auto order =
         order_for(std::get<outbound_row>(plan_->rows[row].what), state_.rows[row].endpoints[index]);
-    const bool granted = co_await take_place(order.target.address);
-    if (!granted) {
+    bool inside = co_await gate_.enter(order.target.address);
+    if (!inside) {
         co_return;
     }
-    bool holding = true;
-    const auto free = [this, &holding] {
-        if (holding) {
-            give_place();
+    const auto free = [this, &inside] {
+        if (inside) {
+            gate_.leave();
         }
     };
     const at_exit free_place{free};
-    const before_retry retry = [this, &holding, towards = order.target.address] {
-        return pace_again(towards, &holding);
+    const before_retry retry = [this, &inside, towards = order.target.address] {
+        return gate_.enter_again(towards, &inside);
     };
     auto seen = co_await check_endpoint(order, trust_, retry);
     if (!stopping_) {
-        state_.rows[row].endpoints[index].seen = std::move(seen);
+        take_in(state_.rows[row].endpoints[index], std::move(seen));
+    }
+}
+
+void engine::take_in(endpoint_state& one, std::vector<observation> seen)
+{
+    const auto before = look_at(one);
+    one.seen = std::move(seen);
+    if (before != first_look::unknown && before != look_at(one)) {
+        forget_traces(one.vantage, *one.address); // what was found out about it was about another state
+    }
+    inquirer_.wake();
+}
+
+void engine::forget_traces(const std::string& vantage, const ip_address& address)
+{
+    std::erase_if(state_.traces, [&](const auto& entry) {
+        return entry.first.vantage == vantage && entry.first.target.address == address;
+    });
+}
+
+void engine::forget_old_traces(const row_state& row)
+{
+    const auto now = wall_now();
+    for (const auto& one : row.endpoints) {
+        if (!one.address) {
+            continue;
+        }
+        const auto found = state_.traces.find({one.vantage, {*one.address, one.port, one.transport}});
+        if (found == state_.traces.end() || found->second.empty()) {
+            continue; // nothing to forget
+        }
+        // A silent UDP service says nothing when it is cut off: its passage is looked at anew each round.
+        const bool silent_by_nature = one.transport == transport::udp && look_at(one) == first_look::silent;
+        if (silent_by_nature) {
+            state_.traces.erase(found);
+        } else if (now - found->second.front().at > trace_age) {
+            forget_traces(one.vantage, *one.address);
+        }
     }
 }
 
@@ -375,62 +442,6 @@ endpoint_order engine::order_for(const outbound_row& row, const endpoint_state& 
     return order;
 }
 
-asio::awaitable<bool> engine::take_place(ip_address towards)
-{
-    place mine{executor_};
-    mine.ready.expires_at(time_point::max());
-    const auto ticket = next_ticket_++;
-    places_.emplace(ticket, &mine);
-    const auto leave = [this, ticket] { places_.erase(ticket); };
-    const at_exit forget{leave};
-    pacer_.add(ticket, towards);
-    pump();
-    while (!mine.granted && !stopping_) {
-        co_await mine.ready.async_wait(asio::as_tuple(asio::use_awaitable));
-    }
-    co_return mine.granted && !stopping_;
-}
-
-// A retry is a new flow as well: it waits for its turn like the first.
-asio::awaitable<void> engine::pace_again(ip_address towards, bool* holding)
-{
-    *holding = false;
-    give_place();
-    *holding = co_await take_place(towards);
-}
-
-void engine::give_place()
-{
-    pacer_.finished();
-    pump();
-}
-
-void engine::pump()
-{
-    while (true) {
-        const auto action = pacer_.next(steady::now());
-        if (const auto* begin = std::get_if<pacer::start>(&action)) {
-            const auto found = places_.find(begin->which);
-            if (found == places_.end()) {
-                pacer_.finished(); // its coroutine has gone
-                continue;
-            }
-            found->second->granted = true;
-            found->second->ready.cancel();
-            continue;
-        }
-        if (const auto* wait = std::get_if<pacer::wait_until>(&action)) {
-            pump_timer_.expires_at(wait->when);
-            pump_timer_.async_wait([this](const boost::system::error_code& code) {
-                if (!code) {
-                    pump();
-                }
-            });
-        }
-        return;
-    }
-}
-
 void engine::tell_progress()
 {
     if (listener_.progressed) {
@@ -441,8 +452,8 @@ void engine::tell_progress()
 asio::awaitable<std::size_t> engine::stop(time_point deadline)
 {
     stopping_ = true;
-    pacer_.drop_all();
-    pump_timer_.cancel();
+    gate_.close();
+    inquirer_.close();
     wake_.cancel();
     probes_.cancel();
     rounds_.cancel();

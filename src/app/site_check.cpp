@@ -141,6 +141,7 @@ result<std::shared_ptr<const plan>> narrow(const plan& whole, const check_option
         limits.new_flows_per_s = 0;
         limits.new_flows_per_destination_per_s = 0;
         limits.in_flight = fast_in_flight;
+        limits.icmp_per_hop_per_s = 0;
     }
     return out;
 }

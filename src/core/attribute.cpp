@@ -43,6 +43,11 @@ std::map<flow, stand_in> make_stand_ins(const plan& what, const site_state& site
     return out;
 }
 
+std::string hops_text(unsigned count)
+{
+    return fmt::format("{} {}", count, count == 1 ? "hop" : "hops");
+}
+
 class attribution {
 public:
     attribution(const plan& what, site_state& site)
@@ -77,7 +82,7 @@ private:
         case first_look::connected:
         case first_look::refused: return judge_answer(judged, how);
         case first_look::silent: return judge_silence(judged, how);
-        case first_look::rejected: return judge_rejection(judged, how);
+        case first_look::rejected: return judge_rejection(judged, how.which);
         case first_look::trusted:
         case first_look::unknown: return;
         }
@@ -170,8 +175,8 @@ private:
                 judged, which, *at,
                 others >= *at
                     ? fmt::format(
-                          "it comes back with {} hops allowed, and the destination is more than {} away", *at,
-                          others
+                          "it comes back with only {} allowed, and the destination is more than {} away",
+                          hops_text(*at), others
                       )
                     : "its TTL shows that it comes from nearer than the destination"
             );
@@ -185,6 +190,10 @@ private:
                     "the same answer comes for an address that does not exist (192.0.2.77, 100::77)"
                 );
             }
+        }
+        if (judged.kind == verdict_kind::closed && at && all_.origin_of(which) == origin::consistent) {
+            judged.blame = blame::service;
+            judged.sentence = "refused by the destination itself: nothing listens there";
         }
         if (judged.kind == verdict_kind::open && judged.stage == stage::connect && at &&
             all_.origin_of(which) == origin::inconclusive) {
@@ -205,7 +214,11 @@ private:
         const auto found = passage_of(all_, which);
         switch (found.kind) {
         case passage_kind::unsettled:
+        case passage_kind::unheard:
         case passage_kind::nowhere: return;
+        case passage_kind::rejected:
+            judged = judge_late_rejection(which, *found.by);
+            return judge_rejection(judged, which);
         case passage_kind::let_through:
             judged.kind = verdict_kind::permitted;
             judged.stage = stage::reply;
@@ -228,6 +241,20 @@ private:
 
     // --- rejections ---
 
+    // Silence at first, as routers limit their ICMP: a later try was rejected aloud.
+    verdict judge_late_rejection(const flow& which, const ip_address& by) const
+    {
+        const auto found = site_.traces.find(which);
+        std::vector<observation> rejections;
+        for (const auto& seen : found->second) {
+            if (is_rejection(seen.what, which.target.address) &&
+                std::get<icmp_error>(seen.what).sender == by) {
+                rejections.push_back(seen);
+            }
+        }
+        return judge(which.target, rejections, site_.local);
+    }
+
     // Only the last router says "host unreachable" of a host that is down: the others would not know.
     bool may_be_down(const flow& which, const icmp_error& seen, unsigned number) const
     {
@@ -245,26 +272,26 @@ private:
         return !others_get_there;
     }
 
-    void judge_rejection(verdict& judged, const stand_in& how) const
+    void judge_rejection(verdict& judged, const flow& which) const
     {
         if (judged.kind != verdict_kind::blocked || !judged.where || !judged.where->at ||
             !judged.where->at->address) {
             return;
         }
         auto& box = *judged.where->at;
-        const auto number = number_of_box(how.which, *box.address);
+        const auto number = number_of_box(which, *box.address);
         if (!number) {
             return;
         }
         box.number = number;
-        const auto& way = way_of(how.which);
+        const auto& way = way_of(which);
         if (judged.blame == blame::site || way.edge == 0) {
             return;
         }
-        const auto seen = last_icmp(how.which);
-        judged.blame = *number <= way.edge                            ? blame::site
-                     : seen && may_be_down(how.which, *seen, *number) ? blame::unknown
-                                                                      : blame::isp;
+        const auto seen = last_icmp(which);
+        judged.blame = *number <= way.edge                        ? blame::site
+                     : seen && may_be_down(which, *seen, *number) ? blame::unknown
+                                                                  : blame::isp;
     }
 
     std::optional<icmp_error> last_icmp(const flow& which) const
@@ -291,7 +318,7 @@ private:
         // It never said "time exceeded"; its rejections begin at its own number, or one hop later when it
         // looks at the hop limit first.
         for (const auto& [limit, sender] : all_.view(which).rejected) {
-            if (sender == box && all_.view(which).transit.contains(limit - 1)) {
+            if (sender == box && (limit == 1 || all_.view(which).transit.contains(limit - 1))) {
                 return limit;
             }
         }

@@ -17,6 +17,7 @@ constexpr std::size_t max_interface_bytes = 15; // IFNAMSIZ less its NUL, linux/
 constexpr std::size_t max_catalogues = 256;
 constexpr std::size_t max_vantages = 64;
 constexpr std::size_t max_reflectors = 16;
+constexpr std::size_t max_networks = 256;
 constexpr std::size_t max_rungs = 64; // of one ladder; the built-in ones have 15
 constexpr std::int64_t most_seconds = 30 * 86400;
 constexpr std::int64_t most_rung_s = 86400;
@@ -25,6 +26,7 @@ constexpr std::int64_t most_in_flight = 10000;
 constexpr std::int64_t least_timeout_ms = 100; // below it a continent away looks like silence
 constexpr std::int64_t most_timeout_ms = 60000;
 constexpr std::int64_t most_attempts = 10;
+constexpr std::int64_t most_icmp = 1000; // msgs_per_sec of a Linux router, net/ipv4/icmp.c
 constexpr std::int64_t most_days = 3650;
 
 bool is_vantage_name(std::string_view text)
@@ -200,7 +202,8 @@ void read_schedule(object_reader reader, schedule_config& into)
 void read_limits(object_reader reader, limits_config& into)
 {
     reader.allow(
-        {"new_flows_per_s", "new_flows_per_destination_per_s", "in_flight", "connect_timeout_ms", "attempts"}
+        {"new_flows_per_s", "new_flows_per_destination_per_s", "in_flight", "connect_timeout_ms", "attempts",
+         "icmp_per_hop_per_s"}
     );
     read_count(reader, "new_flows_per_s", 0, most_flows, into.new_flows_per_s);
     read_count(
@@ -208,8 +211,43 @@ void read_limits(object_reader reader, limits_config& into)
     );
     read_count(reader, "in_flight", 1, most_in_flight, into.in_flight);
     read_count(reader, "attempts", 1, most_attempts, into.attempts);
+    read_count(reader, "icmp_per_hop_per_s", 0, most_icmp, into.icmp_per_hop_per_s);
     if (const auto number = reader.integer("connect_timeout_ms", least_timeout_ms, most_timeout_ms)) {
         into.connect_timeout = std::chrono::milliseconds{*number};
+    }
+}
+
+void read_path(object_reader reader, path_config& into)
+{
+    reader.allow({"edge", "site_networks"});
+    if (const auto text = reader.text("edge")) {
+        into.edge = parse_address(*text);
+        if (!into.edge) {
+            reader.fault(
+                "edge", fmt::format("must be an address of the site's last router, not {}", in_quotes(*text))
+            );
+        }
+    }
+    const auto texts = reader.texts("site_networks").value_or(std::vector<std::string>{});
+    if (texts.size() > max_networks) {
+        reader.fault(
+            "site_networks", fmt::format("must have at most {} entries, not {}", max_networks, texts.size())
+        );
+        return;
+    }
+    for (std::size_t index = 0; index < texts.size(); ++index) {
+        const auto block = parse_block(texts[index]);
+        if (block) {
+            into.site_networks.push_back(*block);
+        } else {
+            reader.fault_at(
+                "site_networks", index,
+                fmt::format(
+                    "must be a block as \"10.0.0.0/8\", with no bit set below the prefix, not {}",
+                    in_quotes(texts[index])
+                )
+            );
+        }
     }
 }
 
@@ -269,6 +307,9 @@ void read_sections(object_reader& root, config& into)
         into.history.path = read_filled(reader, "path");
         read_count(reader, "keep_days", 1, most_days, into.history.keep_days);
     }
+    if (root.has("path")) {
+        read_path(root.child("path"), into.path);
+    }
     if (root.has("idle")) {
         auto reader = root.child("idle");
         reader.allow({"udp_rungs_s", "tcp_rungs_s"});
@@ -327,7 +368,7 @@ parsed<config> parse_config(std::string_view text, std::string_view file)
     object_reader root{*document, document->value, "", std::string{file}, faults};
     root.allow(
         {"site", "catalogues", "values", "vantages", "schedule", "limits", "reflectors", "history", "idle",
-         "tls", "http"}
+         "path", "tls", "http"}
     );
     config result;
     if (root.has("site")) {

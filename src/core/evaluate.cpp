@@ -103,6 +103,18 @@ std::vector<std::vector<verdict>> judge_all(site_state& site)
     return before;
 }
 
+// A row in the middle of its round keeps the verdicts of the round before: half of the evidence proves
+// nothing.
+void take_back(row_state& row, const std::vector<verdict>& before)
+{
+    for (std::size_t k = 0; k < row.endpoints.size(); ++k) {
+        row.endpoints[k].judged = before[k];
+        if (before[k].sentence.empty()) {
+            row.endpoints[k].judged.sentence = "not probed yet";
+        }
+    }
+}
+
 // What is said of a DNS server that fails, and the names (with their rows) it fails for.
 using server_failures =
     std::map<std::pair<std::string, std::string>, std::set<std::pair<std::string, std::size_t>>>;
@@ -224,6 +236,10 @@ std::vector<row_change> evaluate(const plan& what, site_state& site, wall_time n
     std::vector<row_change> changes;
     for (std::size_t i = 0; i < site.rows.size(); ++i) {
         auto& row = site.rows[i];
+        if (row.measuring) {
+            take_back(row, before[i]);
+            continue;
+        }
         mark_needed(row.endpoints);
         for (std::size_t k = 0; k < row.endpoints.size(); ++k) {
             auto& one = row.endpoints[k];

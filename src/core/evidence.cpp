@@ -142,6 +142,30 @@ origin evidence::origin_of(const flow& which) const
     return nearer ? origin::near : origin::consistent;
 }
 
+evidence::listening evidence::heard_since(const flow& which, unsigned hop_limit) const
+{
+    listening out;
+    const auto& silence = view(which).silent_since;
+    const auto since = silence.find(hop_limit);
+    for (const auto& [other, seen] : views_) {
+        const auto heard = seen.heard.find(hop_limit);
+        if (other == which || other.vantage != which.vantage || heard == seen.heard.end() ||
+            other.target.address.family != which.target.address.family) {
+            continue;
+        }
+        // A flow to the same address is the better control: it surely takes the same way.
+        if (!out.by || other.target.address == which.target.address) {
+            out.by = other;
+        }
+        if (since != silence.end()) {
+            out.times += static_cast<unsigned>(std::ranges::count_if(heard->second, [&](wall_time at) {
+                return at >= since->second;
+            }));
+        }
+    }
+    return out;
+}
+
 hop evidence::hop_at(const flow& which, unsigned number) const
 {
     if (number == 0) {

@@ -47,15 +47,21 @@ std::optional<unsigned> next_shared_hop(const evidence& all, const flow& which, 
     return std::nullopt;
 }
 
-passage settle(const flow_view& own, unsigned after, unsigned before)
+passage settle(const evidence& all, const flow& which, unsigned after, unsigned before)
 {
+    const auto& own = all.view(which);
     if (!own.is_settled(before, hop_tries)) {
         return {};
     }
     if (!own.is_silent_at(before, hop_tries)) {
         return {.kind = passage_kind::nowhere, .after = after}; // rejected or answered there: another story
     }
-    return {.kind = passage_kind::dropped, .after = after, .before = before};
+    // Hops that say nothing to anybody are not waited for: the destination itself is `before` then.
+    const auto heard = all.heard_since(which, before);
+    const bool listens = heard.times >= hearings || !heard.by;
+    return {
+        .kind = listens ? passage_kind::dropped : passage_kind::unheard, .after = after, .before = before
+    };
 }
 
 // The one that stands for each of [first, last], whose ends are representatives.
@@ -71,7 +77,10 @@ void divide(
     }
     const auto one = passage_of(all, of.members[first].which);
     const auto other = passage_of(all, of.members[last].which);
-    const bool unsettled = one.kind == passage_kind::unsettled || other.kind == passage_kind::unsettled;
+    const auto is_open = [](const passage& how) {
+        return how.kind == passage_kind::unsettled || how.kind == passage_kind::unheard;
+    };
+    const bool unsettled = is_open(one) || is_open(other);
     if (unsettled || one == other) {
         std::fill(
             stands_for.begin() + static_cast<std::ptrdiff_t>(first) + 1,
@@ -147,14 +156,17 @@ std::vector<group> make_groups(const plan& what, const site_state& site)
     for (std::size_t i = 0; i < site.rows.size(); ++i) {
         const auto* row = std::get_if<outbound_row>(&what.rows[i].what);
         for (const auto& one : site.rows[i].endpoints) {
-            if (!row || !one.address || one.without_probing || one.seen.empty()) {
+            // What a UDP service says takes its time; how far its packets get can be looked at meanwhile.
+            const bool is_waiting = one.seen.empty() && one.transport == transport::udp;
+            if (!row || !one.address || one.without_probing || (one.seen.empty() && !is_waiting)) {
                 continue;
             }
             const flow which{one.vantage, {*one.address, one.port, one.transport}};
             auto& members = found[{one.vantage, *one.address, one.transport}];
-            const auto [at, is_new] = members.try_emplace(one.port, member{which, look_at(one), {}});
+            const auto look = is_waiting ? first_look::silent : look_at(one);
+            const auto [at, is_new] = members.try_emplace(one.port, member{which, look, {}});
             // The same flow in two rows: the one that proved most speaks for both.
-            at->second.look = std::min(at->second.look, look_at(one));
+            at->second.look = std::min(at->second.look, look);
         }
     }
     std::vector<group> out;
@@ -174,17 +186,20 @@ passage passage_of(const evidence& all, const flow& which)
     const auto after = own.farthest();
     const auto& known = all.facts(which.vantage, which.target.address);
     const auto& way = all.way(which.vantage, which.target.address.family);
+    if (!own.rejected.empty()) {
+        return {.kind = passage_kind::rejected, .after = after, .by = own.rejected.begin()->second};
+    }
     // 1. Another flow to the same address was seen farther on.
     for (const auto& [number, box] : known.transit) {
         if (number > after) {
-            return settle(own, after, number);
+            return settle(all, which, after, number);
         }
     }
     // 2. The destination itself answers another flow; silence there says nothing of UDP.
     if (which.target.transport == transport::tcp) {
         const auto distance = target_distance(all, which);
         if (distance && *distance > after) {
-            auto out = settle(own, after, *distance);
+            auto out = settle(all, which, after, *distance);
             out.before_is_target = out.kind == passage_kind::dropped;
             return out;
         }
@@ -195,7 +210,7 @@ passage passage_of(const evidence& all, const flow& which)
     }
     // 4. Flows to other addresses share the way out of the site and are seen farther on.
     if (const auto before = next_shared_hop(all, which, after)) {
-        return settle(own, after, *before);
+        return settle(all, which, after, *before);
     }
     const bool tried = own.is_settled(std::max(1U, after + 1), hop_tries);
     return {.kind = tried ? passage_kind::nowhere : passage_kind::unsettled, .after = after};

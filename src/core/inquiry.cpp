@@ -123,6 +123,9 @@ private:
             };
             std::ranges::stable_partition(list, answers);
             const auto& way = all_.way(place.first, place.second);
+            if (way.beyond > 0) {
+                continue; // known well enough: other flows fill in the rest
+            }
             walk(control_to(*list.front(), 0), way, {});
             for (std::size_t i = 0; i < std::min(walked_first, list.size()); ++i) {
                 const auto& first = list[i]->members.front();
@@ -135,6 +138,18 @@ private:
 
     // A control flow to the same address, until it is not seen any farther.
     void follow_control(const group& one)
+    {
+        follow_udp_control(one);
+        const auto& way = all_.way(one.vantage, one.address.family);
+        const auto& known = all_.facts(one.vantage, one.address);
+        const auto udp = control_to(one, 0);
+        const bool udp_ends = all_.view(udp).is_settled(std::max(way.edge, 1U) + 1, walk_tries);
+        if (udp_ends && known.farthest() <= way.edge && !known.spoke_at) {
+            follow_tcp_control(one);
+        }
+    }
+
+    void follow_udp_control(const group& one)
     {
         const auto control = control_to(one, 0);
         const auto& way = all_.way(one.vantage, one.address.family);
@@ -157,7 +172,12 @@ private:
         }
         follow_control(one);
         const auto stands_for = silent_representatives(all_, one);
-        const std::set<std::size_t> representatives{stands_for.begin(), stands_for.end()};
+        std::set<std::size_t> representatives{stands_for.begin(), stands_for.end()};
+        // While nobody gets past the edge, one port more would show no more than the first and the last.
+        const auto& way = all_.way(one.vantage, one.address.family);
+        if (one.transport == transport::udp && all_.facts(one.vantage, one.address).farthest() <= way.edge) {
+            representatives = {0, one.members.size() - 1};
+        }
         for (const auto i : representatives) {
             if (one.members[i].look == first_look::silent) {
                 follow_silent(one.members[i]);
@@ -182,10 +202,37 @@ private:
         }
         // What passage_of() asks for: the first known hop after the last that saw it.
         const auto how = passage_of(all_, one.which);
+        if (how.kind == passage_kind::unheard) {
+            hear_again(one.which, how.before);
+        }
         if (how.kind == passage_kind::unsettled) {
             for (auto limit = own.farthest() + 1; limit <= far + beyond_target; ++limit) {
                 want(one.which, limit, hop_tries, need::icmp, one.payload);
             }
+        }
+    }
+
+    // Whether the hop still answers others, now that it is silent for this flow.
+    void hear_again(const flow& which, unsigned limit)
+    {
+        const auto heard = all_.heard_since(which, limit);
+        if (!heard.by) {
+            return;
+        }
+        const auto& control = all_.view(*heard.by);
+        const auto silent = control.silent.find(limit);
+        if (silent == control.silent.end() || silent->second < hop_tries) {
+            add({.which = *heard.by, .hop_limit = limit, .needs_icmp = true});
+        }
+    }
+
+    // A port at which nothing listens: the second kind of control, where UDP does not get past the edge.
+    void follow_tcp_control(const group& one)
+    {
+        const flow control{one.vantage, {one.address, control_port, transport::tcp}};
+        const auto from = std::max(all_.way(one.vantage, one.address.family).edge, 1U);
+        for (auto limit = from; limit <= from + beyond_target; ++limit) {
+            want(control, limit, walk_tries, need::icmp);
         }
     }
 
@@ -243,17 +290,35 @@ private:
         return false;
     }
 
+    // The distance of another flow to the same address, or of most destinations, is a good first guess.
+    std::optional<unsigned> likely_distance(const flow& which) const
+    {
+        for (const auto& other : all_.facts(which.vantage, which.target.address).flows) {
+            if (const auto at = all_.view(other).answered_at()) {
+                return at;
+            }
+        }
+        std::map<unsigned, unsigned> met;
+        for (const auto& one : groups_) {
+            const bool alike =
+                one.vantage == which.vantage && one.address.family == which.target.address.family;
+            for (const auto& each : one.members) {
+                if (const auto at = all_.view(each.which).answered_at(); alike && at) {
+                    ++met[*at];
+                }
+            }
+        }
+        const auto most = std::ranges::max_element(met, {}, [](const auto& entry) { return entry.second; });
+        return most == met.end() ? std::nullopt : std::optional{most->first};
+    }
+
     bool guess(const flow& which, const std::string& payload)
     {
-        // The distance of another flow to the same address, or of most destinations, is a good first guess.
-        std::optional<unsigned> hint;
-        for (const auto& other : all_.facts(which.vantage, which.target.address).flows) {
-            hint = hint ? hint : all_.view(other).answered_at();
-        }
+        const auto hint = likely_distance(which);
         if (hint && *hint > 1) {
             const bool tried = want(which, *hint, search_tries, need::answer, payload);
-            want(which, *hint - 1, search_tries, need::answer, payload);
-            if (!tried) {
+            const bool below = want(which, *hint - 1, search_tries, need::answer, payload);
+            if (!tried || !below) {
                 return false;
             }
         }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/core/site_report.hpp"
 
+#include "reachd/core/evidence.hpp"
+
 #include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -190,6 +192,51 @@ json vantage_json(const plan& what)
     return names.empty() ? json(nullptr) : json(fmt::format("{}", fmt::join(names, ", ")));
 }
 
+path path_of(const plan& what, const site_state& site, const std::string& vantage, family protocol)
+{
+    return make_path(site.traces, vantage, protocol, site.local, what.config.path);
+}
+
+// The way out as the first vantage sees it; IPv6 where there is no IPv4.
+json path_json(const plan& what, const site_state& site)
+{
+    const auto& vantage = what.vantages.front().name;
+    const auto v4 = path_of(what, site, vantage, family::v4);
+    return to_json(v4.hops.empty() ? path_of(what, site, vantage, family::v6) : v4);
+}
+
+// The hops that flows to one address met, and what was seen with each hop limit.
+json hops_json(const plan& what, const site_state& site, const endpoint_state& one)
+{
+    const evidence all{what, site};
+    const flow which{one.vantage, {*one.address, one.port, one.transport}};
+    json hops = json::array();
+    const auto& facts = all.facts(one.vantage, *one.address);
+    const auto& way = all.way(one.vantage, one.address->family);
+    for (unsigned number = 1; number <= facts.farthest(); ++number) {
+        const auto at = all.hop_at(which, number);
+        hops.push_back({
+            {"hop", number},
+            {"address", at.address ? json(to_text(*at.address)) : json(nullptr)},
+            {"site", way.edge > 0 ? json(number <= way.edge) : json(nullptr)},
+        });
+    }
+    const auto at = all.view(which).answered_at();
+    json traced = json::array();
+    if (const auto found = site.traces.find(which); found != site.traces.end()) {
+        for (const auto& seen : found->second) {
+            traced.push_back(to_json(seen));
+        }
+    }
+    return {
+        {"distance", at               ? json(*at)
+                     : facts.spoke_at ? json(*facts.spoke_at)
+                                      : json(nullptr)},
+        {"hops", std::move(hops)},
+        {"probes", std::move(traced)},
+    };
+}
+
 std::optional<wall_time> latest_check(const site_state& site)
 {
     std::optional<wall_time> latest;
@@ -231,16 +278,11 @@ site_report(const plan& what, const site_state& site, const report_selection& se
         });
     }
     return {
-        {"schema", report_schema},
-        {"site", what.config.site},
-        {"generated", to_text(now)},
-        {"state", to_string(site.state)},
-        {"sentence", site.sentence},
-        {"findings", site.findings},
-        {"since", since_json(site.since)},
-        {"vantage", vantage_json(what)},
-        {"path", {{"edge", nullptr}, {"hops", json::array()}}},
-        {"catalogues", std::move(catalogues)},
+        {"schema", report_schema},         {"site", what.config.site},
+        {"generated", to_text(now)},       {"state", to_string(site.state)},
+        {"sentence", site.sentence},       {"findings", site.findings},
+        {"since", since_json(site.since)}, {"vantage", vantage_json(what)},
+        {"path", path_json(what, site)},   {"catalogues", std::move(catalogues)},
         {"idle", std::move(idle)},
     };
 }
@@ -255,7 +297,7 @@ nlohmann::json endpoint_report(const plan& what, const site_state& site, const e
                 auto entry = endpoint_json(one);
                 entry["catalogue"] = what.rows[i].catalogue;
                 entry["requirement"] = what.rows[i].id;
-                entry["path"] = {{"hops", json::array()}};
+                entry["path"] = hops_json(what, site, one);
                 found.push_back(std::move(entry));
             }
         }

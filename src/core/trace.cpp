@@ -29,16 +29,19 @@ std::optional<ip_address> address_of(const std::string& source)
     return parse_address(bracketed ? source.substr(1, colon - 2) : source.substr(0, colon));
 }
 
-void add_hop_limited(flow_view& view, const endpoint& target, unsigned limit, const outcome& what)
+void add_hop_limited(flow_view& view, const endpoint& target, unsigned limit, const observation& seen)
 {
+    const auto& what = seen.what;
     if (is_in_transit(what)) {
         view.transit[limit] = icmp_of(what)->sender;
+        view.heard[limit].push_back(seen.at);
     } else if (is_answer(what, target.address)) {
         view.answered.insert(limit);
     } else if (is_rejection(what, target.address)) {
         view.rejected[limit] = icmp_of(what)->sender;
     } else if (is_silence(what)) {
         ++view.silent[limit];
+        view.silent_since.try_emplace(limit, seen.at);
     } else {
         view.unmeasured.insert(limit);
     }
@@ -147,7 +150,7 @@ flow_view view_of(const endpoint& target, const std::vector<observation>& seen)
                 view.unmeasured.insert(*one.min_ttl + most_hops);
             }
         } else if (one.hop_limit) {
-            add_hop_limited(view, target, *one.hop_limit, one.what);
+            add_hop_limited(view, target, *one.hop_limit, one);
         } else {
             view.plain_answers += answers ? 1U : 0U;
             view.plain_others += answers ? 0U : 1U;

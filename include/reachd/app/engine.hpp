@@ -9,7 +9,8 @@
 #pragma once
 
 #include "reachd/app/check_endpoint.hpp"
-#include "reachd/core/pacer.hpp"
+#include "reachd/app/flow_gate.hpp"
+#include "reachd/app/inquirer.hpp"
 #include "reachd/core/rotation.hpp"
 #include "reachd/core/schedule.hpp"
 #include "reachd/core/site_state.hpp"
@@ -66,6 +67,7 @@ public:
     [[nodiscard]] bool stopped() const { return stopping_; }
     [[nodiscard]] const plan& what() const { return *plan_; }
     [[nodiscard]] const site_state& state() const { return state_; }
+    [[nodiscard]] const inquiry_traffic& traffic() const { return inquirer_.traffic(); }
     // For a row that is left out of a check: says why.
     void leave_out(std::size_t row, std::string why);
     // Draws all verdicts anew; done after each round as well.
@@ -77,6 +79,7 @@ private:
         time_point last_whole{};
         bool whole_once = false;
         bool running = false;
+        bool measured = false;            // the round under way has all of its evidence
         std::optional<row_answer> untold; // the state before a change that nobody was told of yet
         bool changed = false;             // since the round under way began
         std::size_t rounds_ended = 0;
@@ -87,11 +90,6 @@ private:
         explicit round(const boost::asio::any_io_executor& executor) : ended{executor} {}
         std::size_t left = 0;
         boost::asio::steady_timer ended;
-    };
-    struct place {
-        explicit place(const boost::asio::any_io_executor& executor) : ready{executor} {}
-        bool granted = false;
-        boost::asio::steady_timer ready;
     };
 
     void start_round(std::size_t row, round_kind kind);
@@ -105,11 +103,10 @@ private:
     );
     boost::asio::awaitable<void>
     probe_endpoint(std::size_t row, std::size_t index, std::shared_ptr<round> of);
-    boost::asio::awaitable<bool> take_place(ip_address towards);
-    boost::asio::awaitable<void> pace_again(ip_address towards, bool* holding);
-    void give_place();
+    void take_in(endpoint_state& one, std::vector<observation> seen);
+    void forget_traces(const std::string& vantage, const ip_address& address);
+    void forget_old_traces(const row_state& row);
     void back_on_schedule(std::size_t row);
-    void pump();
     boost::asio::awaitable<void> wait_for(std::shared_ptr<round> of);
     endpoint_order order_for(const outbound_row& row, const endpoint_state& one) const;
     void tell_progress();
@@ -121,16 +118,14 @@ private:
     site_state state_;
     std::vector<row_work> work_;
     resolver resolver_;
-    pacer pacer_;
-    std::map<pacer::ticket, place*> places_;
-    pacer::ticket next_ticket_ = 0;
-    boost::asio::steady_timer pump_timer_;
+    flow_gate gate_;
     boost::asio::steady_timer wake_;
     std::optional<schedule> schedule_;
     progress progress_;
     bool stopping_ = false;
     task_group rounds_;
     task_group probes_;
+    inquirer inquirer_;
 };
 
 } // namespace reachd

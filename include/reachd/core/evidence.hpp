@@ -52,6 +52,14 @@ public:
     // True when only the received TTL of its answers can tell whether they are near.
     [[nodiscard]] bool wants_received_ttl(const flow& which) const;
 
+    // How often the hop with this number answered other flows since `which` first got nothing from it, and
+    // one of those flows.
+    struct listening {
+        unsigned times = 0;
+        std::optional<flow> by;
+    };
+    [[nodiscard]] listening heard_since(const flow& which, unsigned hop_limit) const;
+
     // The hop with this number on the way to an address: as its own flows met it, else as most did.
     [[nodiscard]] hop hop_at(const flow& which, unsigned number) const;
     // The number of a box that sent something about `which`.

@@ -41,6 +41,8 @@ std::vector<group> make_groups(const plan& what, const site_state& site);
 // Where a silent flow was last seen.
 enum class passage_kind : std::uint8_t {
     unsettled,   // tries are missing
+    unheard,     // and so are answers of that hop to others at the same time
+    rejected,    // an ICMP error of a box came after all
     dropped,     // between two hops that are known
     let_through, // past the edge and as far as any flow to that address
     nowhere,     // no control flow gets past where it ends
@@ -50,9 +52,13 @@ struct passage {
     unsigned after = 0;            // dropped: last hop that saw it; let_through: farthest hop that did
     unsigned before = 0;           // dropped: first hop that should have
     bool before_is_target = false; // and that is the destination itself
+    std::optional<ip_address> by;  // rejected: the sender
     bool operator==(const passage&) const = default;
 };
 passage passage_of(const evidence& all, const flow& which);
+
+// A hop that is silent for one flow must have answered others as often since: routers limit their ICMP.
+inline constexpr unsigned hearings = 2;
 
 // For each member the index of the one that stands for it. Silent members in a row are stood for by the
 // ends and the middle of their row, and by more where those differ; every other member by itself.

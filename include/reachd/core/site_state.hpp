@@ -73,6 +73,7 @@ struct row_state {
     std::vector<name_lookup> lookups;
     std::vector<endpoint_state> endpoints;
     std::optional<wall_time> checked; // end of the last round; nullopt: never
+    bool measuring = false;           // a round is under way: its verdicts are drawn at the end
     std::string not_run;              // why it was left out of this check; "" when it was not
     // Drawn by evaluate():
     row_answer state = row_answer::unproven;

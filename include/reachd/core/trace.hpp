@@ -49,9 +49,11 @@ struct flow_view {
     // By hop limit.
     std::map<unsigned, ip_address> transit; // the box that said time exceeded
     std::set<unsigned> answered;
-    std::map<unsigned, ip_address> rejected; // by whom
-    std::map<unsigned, unsigned> silent;     // tries without any answer
-    std::set<unsigned> unmeasured;           // this machine could not send
+    std::map<unsigned, ip_address> rejected;          // by whom
+    std::map<unsigned, unsigned> silent;              // tries without any answer
+    std::map<unsigned, wall_time> silent_since;       // the first of them
+    std::map<unsigned, std::vector<wall_time>> heard; // each time exceeded
+    std::set<unsigned> unmeasured;                    // this machine could not send
     // By IP_MINTTL.
     std::set<unsigned> min_answered;
     std::map<unsigned, unsigned> min_silent; // tries

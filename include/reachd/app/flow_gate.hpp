@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// flow_gate.hpp: where coroutines wait for their turn to open a flow (core/pacer.hpp decides).
+//
+// Use      if (co_await gate.enter(address)) { ...; gate.leave(); }
+// Cancel   close() lets nobody in any more: enter() answers false.
+// Lifetime The gate outlives everybody who waits.
+#pragma once
+
+#include "reachd/core/pacer.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <map>
+
+namespace reachd {
+
+class flow_gate {
+public:
+    flow_gate(boost::asio::any_io_executor executor, const limits_config& limits, std::uint64_t seed);
+
+    boost::asio::awaitable<bool> enter(ip_address towards);
+    void leave();
+    // Gives the place back and waits for another one: a retry is a new flow as well.
+    boost::asio::awaitable<void> enter_again(ip_address towards, bool* inside);
+    void close();
+
+private:
+    struct place {
+        explicit place(const boost::asio::any_io_executor& executor) : ready{executor} {}
+        bool granted = false;
+        boost::asio::steady_timer ready;
+    };
+    void pump();
+
+    boost::asio::any_io_executor executor_;
+    pacer pacer_;
+    std::map<pacer::ticket, place*> waiting_;
+    pacer::ticket next_ticket_ = 0;
+    boost::asio::steady_timer pump_timer_;
+    bool closed_ = false;
+};
+
+} // namespace reachd

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// inquirer.hpp: carries out what the inquiry (core/inquiry.hpp) wants, until it wants nothing more.
+//
+// Use      wake() when an endpoint has been probed; settled() waits for the addresses of a row.
+// Cancel   close(), then the owner cancels and joins the tasks.
+// Lifetime The plan, the state and the task group outlive it.
+// Limits   most_orders of one inquiry; hops are asked as hop_pacer allows.
+#pragma once
+
+#include "reachd/app/flow_gate.hpp"
+#include "reachd/core/hop_pacer.hpp"
+#include "reachd/net/socket_options.hpp"
+#include "reachd/net/task_group.hpp"
+
+#include <functional>
+#include <memory>
+#include <set>
+
+namespace reachd {
+
+// What a site has been sent beside its rows' own probes.
+struct inquiry_traffic {
+    std::size_t probes = 0;    // SYNs and datagrams
+    std::size_t half_open = 0; // TCP flows that died on the way: NATs keep their entries a while
+    std::size_t left_out = 0;  // not sent because of the cap
+};
+
+class inquirer {
+public:
+    struct handlers {
+        std::function<void(std::size_t known, std::size_t done)> progressed; // for a progress bar
+        std::function<void()> idle;                                          // nothing is wanted any more
+    };
+
+    inquirer(
+        boost::asio::any_io_executor executor, std::shared_ptr<const plan> what, site_state& state,
+        task_group& tasks, std::uint64_t seed, handlers told
+    );
+
+    // Looks soon at what is wanted now.
+    void wake();
+    // Waits until nothing is wanted or under way for these addresses, and the way out is known.
+    boost::asio::awaitable<void> settled(std::set<ip_address> addresses);
+    void close();
+    // Something is wanted or under way for one of these addresses, or for all.
+    [[nodiscard]] bool is_pending(const std::set<ip_address>& addresses) const;
+    [[nodiscard]] const inquiry_traffic& traffic() const { return traffic_; }
+
+private:
+    struct waiter {
+        explicit waiter(const boost::asio::any_io_executor& executor) : ready{executor} {}
+        boost::asio::steady_timer ready;
+    };
+    boost::asio::awaitable<void> work();
+    boost::asio::awaitable<void> carry_out(hop_order order);
+    void start(const hop_order& order);
+    void tell_waiters();
+    way_out way_of(const std::string& vantage) const;
+
+    boost::asio::any_io_executor executor_;
+    std::shared_ptr<const plan> plan_;
+    site_state& state_;
+    task_group& tasks_;
+    handlers told_;
+    flow_gate repeats_;
+    hop_pacer hops_;
+    std::vector<hop_order> wanted_; // of the last look
+    std::set<hop_order> under_way_;
+    std::vector<std::shared_ptr<waiter>> waiters_;
+    boost::asio::steady_timer look_;
+    inquiry_traffic traffic_;
+    bool working_ = false;
+    bool dirty_ = false; // something was learnt since the last look
+    bool closed_ = false;
+};
+
+} // namespace reachd

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/app/inquirer.hpp"
+
+#include "reachd/app/at_exit.hpp"
+#include "reachd/net/hop_probe.hpp"
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <utility>
+
+namespace reachd {
+
+namespace asio = boost::asio;
+
+namespace {
+
+// Longer than a round trip, and than a Linux router's interval between two ICMP errors to one client.
+constexpr milliseconds hop_wait{1100};
+// Between two looks: what comes back together is looked at together.
+constexpr milliseconds look_spacing{25};
+// Repeats of flows that a firewall has just seen are no new ports or hosts to a scan detector.
+constexpr unsigned repeats_faster = 4;
+// A site's whole inquiry stays far below this; it bounds what a broken network can make us send.
+constexpr std::size_t most_probes = 20000;
+
+limits_config for_repeats(limits_config limits)
+{
+    limits.new_flows_per_s *= repeats_faster;
+    limits.new_flows_per_destination_per_s *= repeats_faster;
+    return limits;
+}
+
+} // namespace
+
+inquirer::inquirer(
+    asio::any_io_executor executor, std::shared_ptr<const plan> what, site_state& state, task_group& tasks,
+    std::uint64_t seed, handlers told
+)
+    : executor_{std::move(executor)},
+      plan_{std::move(what)},
+      state_{state},
+      tasks_{tasks},
+      told_{std::move(told)},
+      repeats_{executor_, for_repeats(plan_->config.limits), seed},
+      hops_{plan_->config.limits.icmp_per_hop_per_s},
+      look_{executor_}
+{
+}
+
+void inquirer::wake()
+{
+    dirty_ = true;
+    if (!working_ && !closed_) {
+        working_ = true;
+        tasks_.spawn("inquiry", work());
+    }
+}
+
+void inquirer::close()
+{
+    closed_ = true;
+    look_.cancel();
+    repeats_.close();
+    tell_waiters();
+}
+
+way_out inquirer::way_of(const std::string& vantage) const
+{
+    const auto from = std::ranges::find(plan_->vantages, vantage, &vantage::name);
+    return from == plan_->vantages.end() ? way_out{}
+                                         : way_out{.interface = from->interface, .source = from->source};
+}
+
+bool inquirer::is_pending(const std::set<ip_address>& addresses) const
+{
+    if (dirty_) {
+        return true;
+    }
+    const auto concerns = [&](const hop_order& order) {
+        return order.shared || addresses.contains(order.which.target.address);
+    };
+    return std::ranges::any_of(wanted_, concerns) || std::ranges::any_of(under_way_, concerns);
+}
+
+void inquirer::tell_waiters()
+{
+    for (const auto& one : waiters_) {
+        one->ready.cancel();
+    }
+}
+
+asio::awaitable<void> inquirer::settled(std::set<ip_address> addresses)
+{
+    wake();
+    const auto mine = std::make_shared<waiter>(executor_);
+    waiters_.push_back(mine);
+    const auto go = [this, mine] { std::erase(waiters_, mine); };
+    const at_exit forget{go};
+    while (!closed_ && is_pending(addresses)) {
+        mine->ready.expires_at(time_point::max());
+        co_await mine->ready.async_wait(asio::as_tuple(asio::use_awaitable));
+    }
+}
+
+void inquirer::start(const hop_order& order)
+{
+    under_way_.insert(order);
+    ++traffic_.probes;
+    told_.progressed(1, 0);
+    tasks_.spawn("inquiry", carry_out(order));
+}
+
+asio::awaitable<void> inquirer::work()
+{
+    const auto go = [this] { working_ = false; };
+    const at_exit ended{go};
+    while (!closed_) {
+        if (std::exchange(dirty_, false)) {
+            wanted_ = next_orders(*plan_, state_, under_way_);
+            if (traffic_.probes >= most_probes) {
+                traffic_.left_out += wanted_.size();
+                wanted_.clear();
+            }
+        }
+        const auto known = shared_hops_of(*plan_, state_);
+        const auto chosen = hops_.choose(wanted_, under_way_, known, steady::now());
+        for (const auto& one : chosen.now) {
+            start(one);
+            std::erase(wanted_, one);
+        }
+        tell_waiters();
+        if (wanted_.empty() && under_way_.empty() && !dirty_) {
+            told_.idle();
+            co_return;
+        }
+        auto next = chosen.look_again.value_or(time_point::max());
+        if (dirty_) {
+            next = std::min(next, steady::now() + look_spacing);
+        }
+        look_.expires_at(std::max(next, steady::now() + look_spacing));
+        co_await look_.async_wait(asio::as_tuple(asio::use_awaitable));
+    }
+}
+
+asio::awaitable<void> inquirer::carry_out(hop_order order)
+{
+    const auto go = [this, order] {
+        under_way_.erase(order);
+        dirty_ = true;
+        told_.progressed(0, 1);
+        // Not at once: what comes back together is looked at together.
+        if (look_.expiry() > steady::now() + look_spacing) {
+            look_.expires_at(steady::now() + look_spacing);
+        }
+        wake();
+    };
+    const at_exit ended{go};
+    const bool repeat = !order.hop_limit;
+    if (repeat) {
+        const bool inside = co_await repeats_.enter(order.which.target.address);
+        if (!inside) {
+            co_return;
+        }
+    }
+    const hop_options options{
+        .hop_limit = order.hop_limit,
+        .min_ttl = order.min_ttl,
+        .on_link = order.on_link,
+        .payload = order.payload,
+    };
+    const auto way = way_of(order.which.vantage);
+    auto seen = co_await hop_probe(order.which.target, way, options, steady::now() + hop_wait);
+    if (repeat) {
+        repeats_.leave();
+    }
+    if (closed_) {
+        co_return;
+    }
+    if (order.which.target.transport == transport::tcp && order.hop_limit && is_in_transit(seen.what)) {
+        ++traffic_.half_open;
+    }
+    if (auto* silence = std::get_if<no_reply>(&seen.what)) {
+        silence->waited = hop_wait; // the limit that was meant: equal silences read the same
+    }
+    state_.traces[order.which].push_back(std::move(seen));
+}
+
+} // namespace reachd
