@@ -31,11 +31,18 @@ outcome outcome_of_end(int error_number)
     return failure;
 }
 
+// A peer that hangs up at once has completed the handshake all the same.
+bool has_stood(int fd)
+{
+    const int state = tcp_state(fd);
+    return state == tcp_state_established || state == tcp_state_close_wait;
+}
+
 // What the socket shows now; nullopt while the handshake is still under way.
 std::optional<outcome> read_socket(int fd, family protocol)
 {
     const int error_number = take_error(fd); // before draining, which would clear it
-    if (error_number == 0 && tcp_state(fd) == tcp_state_established) {
+    if (error_number == 0 && has_stood(fd)) {
         return connected{};
     }
     if (error_number == ECONNRESET || error_number == EPIPE) {

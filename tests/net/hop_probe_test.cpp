@@ -14,6 +14,15 @@ constexpr std::uint16_t open_port = 8443;
 constexpr std::uint16_t shut_port = 8081;
 constexpr unsigned system_ttl = 64;
 
+// How the other side ended the connection.
+asio::awaitable<void> note_end(tcp::socket socket, std::shared_ptr<boost::system::error_code> end)
+{
+    std::array<char, 16> data;
+    const auto [code, size] =
+        co_await socket.async_read_some(asio::buffer(data), asio::as_tuple(asio::use_awaitable));
+    *end = code;
+}
+
 class hop_probe_test : public testing::TestWithParam<const char*> {
 protected:
     static void SetUpTestSuite() { way = std::make_unique<hops>(); }
@@ -201,13 +210,7 @@ TEST_P(hop_probe_test, sends_one_syn_however_long_it_may_wait)
 TEST_P(hop_probe_test, leaves_no_connection_behind)
 {
     auto end = std::make_shared<boost::system::error_code>();
-    const auto note = [end](tcp::socket socket) -> asio::awaitable<void> {
-        std::array<char, 16> data;
-        const auto [code, size] =
-            co_await socket.async_read_some(asio::buffer(data), asio::as_tuple(asio::use_awaitable));
-        *end = code;
-    };
-    const auto peer = serve(note);
+    const auto peer = serve([end](tcp::socket socket) { return note_end(std::move(socket), end); });
     ASSERT_TRUE(is<connected>(probe(there(open_port), {.payload = {}})));
     finish(io, sleep_until(in(soon)));
     EXPECT_EQ(peer->accepted(), 1U);

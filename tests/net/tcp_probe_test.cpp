@@ -82,6 +82,15 @@ TEST_P(tcp_connect_test, hands_back_an_open_socket_and_its_source)
     EXPECT_EQ(result.socket->available(), data.size());
 }
 
+TEST_P(tcp_connect_test, says_connected_to_a_peer_that_has_hung_up_before_anybody_looks)
+{
+    const auto hang_up = [](tcp::socket) -> asio::awaitable<void> { co_return; };
+    const server peer{io, GetParam(), hang_up};
+    const auto seen = connect(peer.where());
+    EXPECT_TRUE(is<connected>(seen));
+    EXPECT_LT(seen.took, slack);
+}
+
 TEST_P(tcp_connect_test, no_longer_asks_for_icmp_errors_on_a_connection_that_stands)
 {
     const listener peer{io, GetParam()};

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// tcp_facts.hpp: what the kernel knows of one TCP socket, from TCP_INFO and SIOCOUTQ.
+//
+// Use      read_tcp_facts() at any time; unheard_bytes() for "has the peer acknowledged all of it".
+// Errors   A field that this kernel does not give is nullopt; so is all of it for a socket that is no TCP.
+// Source   linux/tcp.h, which cannot be in one file with the C library's netinet/tcp.h (and so with
+//          Asio): hence a file of its own. The struct only grows: its length says what is in it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+namespace reachd {
+
+struct tcp_facts {
+    int state = 0;                            // tcp_state_established and its like
+    std::uint32_t in_flight_again = 0;        // retransmitted and not yet acknowledged: tcpi_retrans
+    std::uint32_t retransmitted = 0;          // in its whole life: tcpi_total_retrans
+    std::optional<std::uint32_t> peer_window; // tcpi_snd_wnd, Linux 5.4
+};
+
+std::optional<tcp_facts> read_tcp_facts(int fd);
+
+// What was sent, or waits to be, and is not acknowledged: bytes, and one for a FIN. It outlives the
+// connection, so that it tells a reset before the acknowledgement from one after it. nullopt: no socket.
+std::optional<int> unheard_bytes(int fd);
+
+} // namespace reachd
