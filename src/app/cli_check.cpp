@@ -12,8 +12,6 @@
 namespace reachd {
 namespace {
 
-constexpr int exit_faulty_files = 78; // EX_CONFIG of sysexits.h
-
 std::string jsonl(const json& report)
 {
     std::string out;
@@ -36,6 +34,8 @@ std::string text_of(const json& report, const cli_check& options, const page& fo
     return options.format == "jsonl" ? jsonl(report) : render_report(report, format);
 }
 
+} // namespace
+
 int write_out(const std::string& text, const std::string& file)
 {
     if (file.empty()) {
@@ -51,8 +51,6 @@ int write_out(const std::string& text, const std::string& file)
     }
     return 0;
 }
-
-} // namespace
 
 int exit_of(const std::string& site_state)
 {
