@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/net/udp_probe.hpp"
 
+#include "reachd/core/greeting.hpp"
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/wall_clock.hpp"
 
@@ -34,8 +35,7 @@ std::optional<outcome> start_exchange(udp::socket& socket, const endpoint& targe
     if (::connect(fd, to.data(), static_cast<socklen_t>(to.size())) != 0) {
         return local_failure(errno, {});
     }
-    const char payload = 0;
-    if (::send(fd, &payload, sizeof payload, MSG_NOSIGNAL) < 0) {
+    if (::send(fd, udp_payload.data(), udp_payload.size(), MSG_NOSIGNAL) < 0) {
         const int failed = errno;
         const auto errors = drain_errors(fd, target.address.family);
         return errors.empty() ? outcome{local_failure(failed, {})} : outcome{errors.front()};
