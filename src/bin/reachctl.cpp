@@ -74,6 +74,7 @@ void add_check(CLI::App& app, cli_check& check)
         ->check(CLI::IsMember({"table", "json", "jsonl"}));
     one->add_option("--output", check.output, "write to this file instead of stdout");
     one->add_flag("--quick", check.quick, "leave out what needs a long wait (it is then unproven)");
+    one->add_flag("--dry-run", check.dry_run, "tell what would be sent, and send nothing");
     one->add_flag("--fast", check.fast, "lift the pacing: firewalls may take the check for a port scan");
 }
 

@@ -33,6 +33,7 @@ struct cli_check {
     std::string output;           // a file; "" for stdout
     bool quick = false;
     bool fast = false;
+    bool dry_run = false; // tell what would be sent, and send nothing
 };
 int command_check(const cli_common& common, const cli_check& options);
 
