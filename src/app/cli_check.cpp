@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/app/cli.hpp"
 #include "reachd/app/site_check.hpp"
+#include "reachd/core/dry_run.hpp"
 #include "reachd/core/json.hpp"
 
 #include <cerrno>
@@ -11,8 +12,6 @@
 
 namespace reachd {
 namespace {
-
-constexpr int exit_faulty_files = 78; // EX_CONFIG of sysexits.h
 
 std::string jsonl(const json& report)
 {
@@ -36,6 +35,21 @@ std::string text_of(const json& report, const cli_check& options, const page& fo
     return options.format == "jsonl" ? jsonl(report) : render_report(report, format);
 }
 
+// Sends nothing: also not to DNS.
+int tell_dry_run(const cli_common& common, const cli_check& options, const plan& what)
+{
+    if (options.format == "jsonl") {
+        std::fputs("reachctl: --dry-run has the formats table and json\n", stderr);
+        return exit_usage;
+    }
+    const auto told = dry_run_of(what);
+    const auto text =
+        options.format == "json" ? dump(told, 2) + '\n' : render_dry_run(told, stdout_page(common.colour));
+    return write_out(text, options.output) == 0 ? exit_ready : exit_unproven;
+}
+
+} // namespace
+
 int write_out(const std::string& text, const std::string& file)
 {
     if (file.empty()) {
@@ -51,8 +65,6 @@ int write_out(const std::string& text, const std::string& file)
     }
     return 0;
 }
-
-} // namespace
 
 int exit_of(const std::string& site_state)
 {
@@ -82,6 +94,9 @@ int command_check(const cli_common& common, const cli_check& options)
     if (!narrowed) {
         std::fprintf(stderr, "reachctl: %s\n", narrowed.error().detail.c_str());
         return exit_usage;
+    }
+    if (options.dry_run) {
+        return tell_dry_run(common, options, **narrowed);
     }
     const auto result = run_site_check(*narrowed, wanted);
     line.clear();

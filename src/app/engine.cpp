@@ -21,10 +21,13 @@ namespace {
 constexpr seconds server_time{5};
 // getaddrinfo gives a silent server 5 s before it asks the next one (resolv.conf(5), options timeout).
 constexpr seconds system_time{12};
+<<<<<<< HEAD
 // Paths change rarely; what was found out about one is looked at anew after this time.
 constexpr std::chrono::minutes trace_age{10};
 constexpr std::uint16_t https_port = 443;
 constexpr std::uint16_t http_port = 80;
+=======
+>>>>>>> 74ebcfc0bb9677346aec5c64895d615839dae685
 
 std::uint64_t make_seed()
 {
@@ -432,13 +435,7 @@ endpoint_order engine::order_for(const outbound_row& row, const endpoint_state& 
     if (from != plan_->vantages.end()) {
         order.way = {.interface = from->interface, .source = from->source};
     }
-    const bool named_tcp = !one.name.empty() && one.transport == transport::tcp;
-    const bool wants_service = row.expect == expectation::service;
-    if (named_tcp && one.port == https_port && wants_service) {
-        order.greet = greeting::tls;
-    } else if (named_tcp && one.port == http_port && row.expect != expectation::blocked) {
-        order.greet = wants_service ? greeting::http : greeting::http_if_answered;
-    }
+    order.greet = greeting_for(row, one.name, one.port);
     return order;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/app/cli.hpp"
+#include "reachd/core/rules.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -8,6 +9,7 @@ namespace {
 using reachd::cli_check;
 using reachd::cli_common;
 using reachd::cli_query;
+using reachd::cli_rules;
 
 // Which options of a query a command has.
 enum takes : unsigned {
@@ -72,7 +74,26 @@ void add_check(CLI::App& app, cli_check& check)
         ->check(CLI::IsMember({"table", "json", "jsonl"}));
     one->add_option("--output", check.output, "write to this file instead of stdout");
     one->add_flag("--quick", check.quick, "leave out what needs a long wait (it is then unproven)");
+    one->add_flag("--dry-run", check.dry_run, "tell what would be sent, and send nothing");
     one->add_flag("--fast", check.fast, "lift the pacing: firewalls may take the check for a port scan");
+}
+
+void add_rules(CLI::App& app, cli_rules& rules)
+{
+    auto* one = app.add_subcommand("rules", "what to ask the firewall team for");
+    one->footer("Example: reachctl rules --failing --format nftables --output missing.nft");
+    one->add_flag(
+        "--failing", rules.failing, "only what fails in the daemon's report, or in that of --report"
+    );
+    const auto known = [](const std::string& text) {
+        return reachd::parse_rule_format(text) ? std::string{} : "one of " + reachd::rule_format_list();
+    };
+    one->add_option("--format", rules.format, reachd::rule_format_list())->check(known);
+    one->add_option("--only", rules.only, "only this requirement; may be given again")
+        ->allow_extra_args(false);
+    one->add_option("--report", rules.report, "a file made by `reachctl check --format json`");
+    one->add_flag("--resolve", rules.resolve, "ask DNS now for names that have no address yet");
+    one->add_option("--output", rules.output, "write to this file instead of stdout");
 }
 
 } // namespace
@@ -81,6 +102,7 @@ int main(int count, char** arguments)
 {
     cli_common common;
     cli_check check;
+    cli_rules rules;
     std::array<cli_query, std::size(commands)> queries;
 
     CLI::App app{"Proves what a site can and cannot reach.\nExit codes: 0 ready, 2 not ready, 3 unproven or "
@@ -103,6 +125,7 @@ int main(int count, char** arguments)
     app.add_option("--runtime-dir", common.where.runtime_dir, "where the daemon's sockets are");
     app.add_option("--socket", common.socket, "one socket of the daemon");
     add_check(app, check);
+    add_rules(app, rules);
     for (std::size_t i = 0; i < std::size(commands); ++i) {
         auto* one = app.add_subcommand(commands[i].name, commands[i].help);
         one->footer(std::string{"Example: "} + commands[i].example);
@@ -115,6 +138,9 @@ int main(int count, char** arguments)
     }
     if (app.got_subcommand("check")) {
         return command_check(common, check);
+    }
+    if (app.got_subcommand("rules")) {
+        return command_rules(common, rules);
     }
     for (std::size_t i = 0; i < std::size(commands); ++i) {
         if (app.got_subcommand(commands[i].name)) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/net/udp_probe.hpp"
 
+#include "reachd/core/greeting.hpp"
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/wall_clock.hpp"
 
@@ -8,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <netinet/in.h>
+#include <string_view>
 #include <sys/socket.h>
 
 namespace reachd {
@@ -28,7 +30,9 @@ start_exchange(udp::socket& socket, const endpoint& target, const way_out& way, 
     if (::connect(fd, to.data(), static_cast<socklen_t>(to.size())) != 0) {
         return local_failure(errno, {});
     }
-    const auto payload = options.payload.empty() ? std::string(1, '\0') : options.payload;
+    const std::string_view payload = options.payload.empty()
+                                       ? std::string_view{udp_payload.data(), udp_payload.size()}
+                                       : std::string_view{options.payload};
     if (::send(fd, payload.data(), payload.size(), MSG_NOSIGNAL) < 0) {
         const int failed = errno;
         const auto errors = drain_errors(fd, target.address.family);

@@ -6,6 +6,7 @@
 import datetime
 import json
 import pathlib
+import re
 import sys
 import unittest
 
@@ -244,6 +245,66 @@ class Pace(SystemTest):
                         for found in rows(json.loads(done.stdout)).values() for one in found["endpoints"])
             self.assertEqual(len(at), 12)
             self.assertEqual((at[-1] - at[0]).total_seconds() > 0.8, slow, (words, at[0], at[-1]))
+
+
+class DryRun(SystemTest):
+    COUNTED = ("tcp flags & (syn | ack) == syn", "udp dport 4200-4208", "udp dport 53", "tcp flags & (syn | ack) == ack")
+
+    def setUp(self):
+        rules = "; ".join(f"{what} counter" for what in self.COUNTED)
+        self.on_client("nft", f"table inet watch {{ chain out {{ type filter hook output priority -300; {rules}; }}; }}")
+        self.addCleanup(self.on_client, "nft", "delete table inet watch")
+
+    def on_client(self, *argv):
+        done = self.site.lab.exec("client", list(argv), user=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def sent(self):
+        """SYNs, datagrams to the data ports, questions, other segments that left the client."""
+        return [int(word) for word in re.findall(r"packets (\d+)", self.on_client("nft", "list table inet watch"))]
+
+    def told(self, *only, config=None):
+        words = [word for one in only for word in ("--only", one)]
+        done = self.site.reachctl("check", "--dry-run", "--fast", "--format", "json", *words, config=config)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return json.loads(done.stdout)
+
+    def test_it_sends_nothing_and_names_every_row(self):
+        told = self.told()
+        text = self.site.reachctl("check", "--dry-run").stdout
+        self.assertEqual(self.sent(), [0, 0, 0, 0])
+        self.assertEqual({one["id"] for one in told["requirements"]}, set(HEALTHY))
+        for name in HEALTHY:
+            self.assertRegex(text, rf"(?m)^[a-z-]+/{name}: ")
+        self.assertEqual(told["dns"]["look_ups"], 11)
+        self.assertLessEqual(max(map(len, text.splitlines())), 80)
+
+    def test_check_of_silent_rows_sends_what_was_told_and_no_more(self):
+        """The twin: the same rows do send."""
+        self.fault("drop", address="15.200.0.0/16", proto="tcp")
+        config = self.site.config({"limits": {"connect_timeout_ms": 2500}})
+        rows_told = self.told("nlb", "data", config=config)["requirements"]
+        flows = {one["id"]: sum(found["flows_at_most"] for found in one["targets"]) for one in rows_told}
+        packets = {one["id"]: sum(found["unanswered_packets_at_most"] for found in one["targets"]) for one in rows_told}
+        self.check("nlb", "data", config=config)
+        syns, datagrams, questions, _ = self.sent()
+        self.assertEqual((datagrams, questions), (flows["data"], 0))
+        self.assertEqual((flows, packets["data"]), ({"nlb": 12, "data": 18}, 18))
+        self.assertLessEqual(syns, packets["nlb"])
+        self.assertGreater(syns, flows["nlb"] // 2)  # SYNs are repeated
+
+    def test_greetings_are_told_as_they_are_made(self):
+        targets = self.told("maps")["requirements"][0]["targets"]
+        self.assertEqual(targets[0]["greetings"], [{"ports": "80", "greeting": "http"}, {"ports": "443", "greeting": "tls"}])
+        told = {greeting["ports"] for greeting in targets[0]["greetings"] if greeting["greeting"] != "none"}
+        made = {str(one["port"]) for one in row(self.check("maps"), "maps")["endpoints"] if len(one["evidence"]) > 1}
+        self.assertEqual(made, told)
+
+    def test_one_line_a_row_is_no_format_of_it(self):
+        done = self.site.reachctl("check", "--dry-run", "--format", "jsonl")
+        self.assertEqual((done.returncode, done.stdout), (64, ""))
+        self.assertIn("table and json", done.stderr)
 
 
 if __name__ == "__main__":

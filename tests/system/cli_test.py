@@ -19,7 +19,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from lab_site import (DNS1, DNS2, EXIT_CONFIG, EXIT_USAGE, GATEWAY, PRIMARY, SystemTest, main, row, rows)  # noqa: E402
 
 ESCAPE = "\x1b["
-COMMANDS = ("check", "status", "health", "report", "endpoint", "watch", "probe", "reload", "catalogues", "doctor")
+COMMANDS = ("check", "status", "health", "report", "endpoint", "watch", "probe", "reload", "catalogues", "doctor",
+            "rules")
 
 
 class Selection(SystemTest):

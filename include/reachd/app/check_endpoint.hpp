@@ -5,6 +5,7 @@
 // Errors   none. Out of descriptors is waited for, a little, before it is an observation.
 #pragma once
 
+#include "reachd/core/greeting.hpp"
 #include "reachd/net/socket_options.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -15,14 +16,6 @@
 #include <vector>
 
 namespace reachd {
-
-// What is to be said on a connection that stands.
-enum class greeting : std::uint8_t {
-    none,
-    tls,              // handshake with SNI and verification
-    http,             // HEAD; a failure counts
-    http_if_answered, // HEAD; only an answer counts, as the row asks for the path alone
-};
 
 struct endpoint_order {
     endpoint target;

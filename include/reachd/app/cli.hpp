@@ -17,6 +17,7 @@ inline constexpr int exit_ready = 0;
 inline constexpr int exit_not_ready = 2;
 inline constexpr int exit_unproven = 3;
 inline constexpr int exit_usage = 64;
+inline constexpr int exit_faulty_files = 78; // EX_CONFIG of sysexits.h
 
 // What all commands share.
 struct cli_common {
@@ -32,8 +33,19 @@ struct cli_check {
     std::string output;           // a file; "" for stdout
     bool quick = false;
     bool fast = false;
+    bool dry_run = false; // tell what would be sent, and send nothing
 };
 int command_check(const cli_common& common, const cli_check& options);
+
+struct cli_rules {
+    bool failing = false;
+    bool resolve = false;
+    std::vector<std::string> only;
+    std::string format = "table"; // of rule_format
+    std::string report;           // a file; "" for the daemon's
+    std::string output;           // a file; "" for stdout
+};
+int command_rules(const cli_common& common, const cli_rules& options);
 
 struct cli_query {
     std::string format = "text"; // text, json; health also nagios
@@ -51,6 +63,8 @@ int command_reload(const cli_common& common, const cli_query& options);
 int command_catalogues(const cli_common& common, const cli_query& options);
 int command_doctor(const cli_common& common, const cli_query& options);
 
+// To stdout where `file` is empty; otherwise than 0 when it could not, said on stderr.
+int write_out(const std::string& text, const std::string& file);
 int exit_of(const std::string& site_state);
 
 } // namespace reachd

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/core/dry_run.hpp"
+
+#include "reachd/core/greeting.hpp"
+#include "reachd/core/inquiry.hpp"
+#include "reachd/core/time.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace reachd {
+namespace {
+
+using nlohmann::json;
+
+// Linux repeats a SYN after a second (RFC 6298 section 2), since 6.5 four times at that pace.
+constexpr std::chrono::milliseconds syn_spacing{1000};
+// A and AAAA of getaddrinfo and of each of the servers that glibc uses (resolv.conf(5) MAXNS).
+constexpr std::size_t questions_a_name = 2 * (1 + 3);
+// What is walked along with an answer in question: a UDP port where nothing listens, and a canary.
+constexpr std::size_t control_flows = 2;
+
+std::size_t syns_at_most(const limits_config& limits)
+{
+    return 1 + static_cast<std::size_t>(limits.connect_timeout / syn_spacing);
+}
+
+std::size_t vantages_towards(const plan& what, const std::optional<ip_address>& address)
+{
+    const auto able = std::ranges::count_if(what.vantages, [&](const vantage& from) {
+        return !from.source || !address || from.source->family == address->family;
+    });
+    return static_cast<std::size_t>(able);
+}
+
+json greetings_of(const outbound_row& row, const std::string& name)
+{
+    std::vector<std::pair<greeting, std::vector<std::uint16_t>>> groups;
+    for (const auto port : row.ports.ports()) {
+        const auto said = greeting_for(row, name, port);
+        auto group = std::ranges::find(groups, said, &std::pair<greeting, std::vector<std::uint16_t>>::first);
+        if (group == groups.end()) {
+            groups.push_back({said, {}});
+            group = groups.end() - 1;
+        }
+        group->second.push_back(port);
+    }
+    json out = json::array();
+    for (auto& [said, ports] : groups) {
+        out.push_back({{"ports", to_text(make_port_set(std::move(ports)))}, {"greeting", to_string(said)}});
+    }
+    return out;
+}
+
+// What all rows have in common, added up.
+struct sums {
+    std::size_t endpoints = 0; // one address for each name
+    std::size_t names = 0;     // look-ups: a name of two rows is asked for twice
+    std::map<std::string, std::size_t> endpoints_towards;
+};
+
+json target_json(
+    const plan& what, const outbound_row& row, const std::string& text, const char* kind,
+    const std::optional<ip_address>& address, sums& all
+)
+{
+    const auto endpoints = row.ports.size() * vantages_towards(what, address);
+    const auto flows = endpoints * what.config.limits.attempts;
+    const auto packets = row.transport == transport::tcp ? syns_at_most(what.config.limits) : 1;
+    all.endpoints += endpoints;
+    all.endpoints_towards[text] += endpoints;
+    return {
+        {"destination", text},
+        {"kind", kind},
+        {"endpoints", endpoints},
+        {"flows_at_most", flows},
+        {"unanswered_packets_at_most", flows * packets},
+        {"greetings", greetings_of(row, address ? std::string{} : text)},
+    };
+}
+
+json outbound_json(const plan& what, const outbound_row& row, sums& all)
+{
+    json targets = json::array();
+    for (const auto& one : row.addresses) {
+        targets.push_back(target_json(what, row, to_text(one), "address", one, all));
+    }
+    for (const auto& one : row.names) {
+        targets.push_back(target_json(what, row, one, "name", std::nullopt, all));
+        ++all.names;
+    }
+    json blocks = json::array();
+    for (const auto& one : row.blocks) {
+        blocks.push_back(to_text(one));
+    }
+    return {
+        {"transport", to_string(row.transport)},
+        {"ports", to_text(row.ports)},
+        {"payload_bytes", row.transport == transport::udp ? json(udp_payload.size()) : json(nullptr)},
+        {"targets", std::move(targets)},
+        {"not_sampled", std::move(blocks)},
+        {"look_ups", row.names},
+    };
+}
+
+const char* why_nothing_is_sent(const plan_row& row)
+{
+    if (!row.not_configured.empty()) {
+        return row.not_configured.c_str();
+    }
+    if (std::holds_alternative<idle_timer>(row.what)) {
+        return "idle timers are not measured by this version";
+    }
+    return std::holds_alternative<inbound>(row.what) ? "who can connect to the site is not seen from inside"
+                                                     : nullptr;
+}
+
+json row_json(const plan& what, const plan_row& row, sums& all)
+{
+    json out = {
+        {"catalogue", row.catalogue},
+        {"id", row.id},
+        {"about", row.about},
+        {"not_sent", nullptr},
+    };
+    if (const auto* why = why_nothing_is_sent(row)) {
+        out["not_sent"] = why;
+        return out;
+    }
+    out.update(outbound_json(what, std::get<outbound_row>(row.what), all));
+    return out;
+}
+
+double paced(std::size_t flows, unsigned per_second)
+{
+    return per_second == 0 ? 0.0 : static_cast<double>(flows) / per_second;
+}
+
+json duration_json(const limits_config& limits, const sums& all)
+{
+    std::size_t most_towards_one = 0;
+    for (const auto& [where, count] : all.endpoints_towards) {
+        most_towards_one = std::max(most_towards_one, count);
+    }
+    const auto pacing = std::max(
+        paced(all.endpoints, limits.new_flows_per_s),
+        paced(most_towards_one, limits.new_flows_per_destination_per_s)
+    );
+    const auto timeout = std::chrono::duration<double>(limits.connect_timeout).count();
+    const auto flows = all.endpoints * limits.attempts;
+    const auto places = std::max(1U, limits.in_flight);
+    // Silence keeps a place until the time limit.
+    const auto waves = std::ceil(static_cast<double>(flows) / places);
+    const auto silent = std::max(pacing * limits.attempts, waves * timeout) + timeout * limits.attempts;
+    return {
+        {"all_answer_s", std::lround(std::ceil(pacing))},
+        {"nothing_answers_s", flows == 0 ? 0 : std::lround(std::ceil(silent))},
+    };
+}
+
+json hop_probes_json(const limits_config& limits, std::size_t endpoints)
+{
+    const std::size_t each_flow = most_hops * inquiry_limits{}.tries;
+    const auto each = each_flow * (1 + control_flows);
+    return {
+        {"hops_at_most", most_hops},           {"tries", inquiry_limits{}.tries},
+        {"control_flows", control_flows},      {"packets_each_at_most", each},
+        {"packets_at_most", each * endpoints}, {"per_hop_per_s", limits.icmp_per_hop_per_s},
+    };
+}
+
+} // namespace
+
+nlohmann::json dry_run_of(const plan& what)
+{
+    const auto& limits = what.config.limits;
+    sums all;
+    json rows = json::array();
+    for (const auto& row : what.rows) {
+        rows.push_back(row_json(what, row, all));
+    }
+    return {
+        {"site", what.config.site},
+        {"limits",
+         {{"new_flows_per_s", limits.new_flows_per_s},
+          {"new_flows_per_destination_per_s", limits.new_flows_per_destination_per_s},
+          {"in_flight", limits.in_flight},
+          {"connect_timeout_ms", limits.connect_timeout.count()},
+          {"attempts", limits.attempts}}},
+        {"requirements", std::move(rows)},
+        {"dns", {{"look_ups", all.names}, {"questions_each", questions_a_name}}},
+        {"hop_probes", hop_probes_json(limits, all.endpoints)},
+        {"total",
+         {{"endpoints", all.endpoints},
+          {"flows_at_most", all.endpoints * limits.attempts},
+          {"addresses_counted_for_a_name", 1}}},
+        {"duration", duration_json(limits, all)},
+    };
+}
+
+} // namespace reachd

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/core/dry_run.hpp"
+#include "support/make.hpp"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace reachd {
+namespace {
+
+using namespace test;
+using nlohmann::json;
+
+plan_row make_web(std::string_view ports = "80,443,5223")
+{
+    auto what = make_outbound(expectation::service, ports);
+    what.addresses = {make_address(server_text)};
+    what.names = {"vendor.example"};
+    return make_plan_row("web", what);
+}
+
+plan make_one(plan_row row)
+{
+    auto what = make_plan_of({std::move(row)});
+    what.config.limits = {
+        .new_flows_per_s = 10,
+        .new_flows_per_destination_per_s = 2,
+        .in_flight = 100,
+        .connect_timeout = std::chrono::milliseconds{3000},
+        .attempts = 2,
+    };
+    return what;
+}
+
+TEST(dry_run, tells_every_destination_with_its_flows_and_what_is_said_to_it)
+{
+    const auto told = dry_run_of(make_one(make_web()));
+    const auto& row = told["requirements"][0];
+    EXPECT_EQ(row["transport"], "tcp");
+    EXPECT_EQ(row["look_ups"], json({"vendor.example"}));
+    EXPECT_EQ(row["targets"], json::parse(R"([
+        {"destination": "54.215.171.160", "kind": "address", "endpoints": 3, "flows_at_most": 6,
+         "unanswered_packets_at_most": 24, "greetings": [{"ports": "80,443,5223", "greeting": "none"}]},
+        {"destination": "vendor.example", "kind": "name", "endpoints": 3, "flows_at_most": 6,
+         "unanswered_packets_at_most": 24, "greetings": [{"ports": "80", "greeting": "http"},
+         {"ports": "443", "greeting": "tls"}, {"ports": "5223", "greeting": "none"}]}])"));
+    EXPECT_EQ(told["total"]["endpoints"], 6);
+    EXPECT_EQ(told["total"]["flows_at_most"], 12);
+    EXPECT_EQ(told["dns"]["look_ups"], 1);
+    EXPECT_EQ(told["hop_probes"]["packets_each_at_most"], 32 * 3 * 3);
+}
+
+TEST(dry_run, tells_the_size_of_a_datagram_and_counts_one_packet_a_flow)
+{
+    auto row = make_web("4200-4208");
+    std::get<outbound_row>(row.what).transport = transport::udp;
+    const auto told = dry_run_of(make_one(row));
+    EXPECT_EQ(told["requirements"][0]["payload_bytes"], 1);
+    EXPECT_EQ(told["requirements"][0]["targets"][0]["unanswered_packets_at_most"], 18);
+    EXPECT_EQ(dry_run_of(make_one(make_web()))["requirements"][0]["payload_bytes"], nullptr);
+}
+
+TEST(dry_run, counts_each_vantage_that_can_reach_the_address)
+{
+    auto what = make_one(make_web("443"));
+    what.vantages = {{"wired", "eth0", std::nullopt}, {"six", "", make_address(server6_text)}};
+    const auto told = dry_run_of(what);
+    EXPECT_EQ(told["requirements"][0]["targets"][0]["endpoints"], 1); // an IPv4 address
+    EXPECT_EQ(told["requirements"][0]["targets"][1]["endpoints"], 2); // a name may have both families
+}
+
+TEST(dry_run, says_why_nothing_is_sent_for_a_row)
+{
+    auto blank = make_web();
+    blank.not_configured = "ask the vendor";
+    const auto told =
+        dry_run_of(make_plan_of({blank, make_plan_row("idle", idle_timer{}), make_plan_row("in", inbound{})})
+        );
+    const char* const reasons[] = {"ask the vendor", "idle timers", "connect to the site"};
+    for (std::size_t i = 0; i < std::size(reasons); ++i) {
+        const auto why = told["requirements"][i]["not_sent"].get<std::string>();
+        EXPECT_NE(why.find(reasons[i]), std::string::npos) << why;
+        EXPECT_FALSE(told["requirements"][i].contains("targets"));
+    }
+    EXPECT_EQ(told["total"]["flows_at_most"], 0);
+    EXPECT_EQ(told["duration"], json::parse(R"({"all_answer_s": 0, "nothing_answers_s": 0})"));
+}
+
+TEST(dry_run, takes_as_long_as_the_narrowest_limit_makes_it)
+{
+    struct {
+        const char* what;
+        unsigned per_s;
+        unsigned per_destination;
+        unsigned in_flight;
+        int all_answer;
+        int nothing_answers;
+    } const cases[] = {
+        // 200 endpoints, 100 to each of two destinations; 2 attempts of 3 s
+        {"all flows together", 10, 0, 1000, 20, 46},
+        {"one destination", 0, 2, 1000, 50, 106},
+        {"places for silent ones", 0, 0, 10, 0, 126},
+        {"nothing", 0, 0, 1000, 0, 9},
+    };
+    for (const auto& one : cases) {
+        auto what = make_one(make_web("2001-2100"));
+        what.config.limits.new_flows_per_s = one.per_s;
+        what.config.limits.new_flows_per_destination_per_s = one.per_destination;
+        what.config.limits.in_flight = one.in_flight;
+        const auto told = dry_run_of(what)["duration"];
+        EXPECT_EQ(told["all_answer_s"], one.all_answer) << one.what;
+        EXPECT_EQ(told["nothing_answers_s"], one.nothing_answers) << one.what;
+    }
+}
+
+TEST(dry_run, adds_up_two_rows_that_go_to_one_destination)
+{
+    auto other = make_web("2001-2100");
+    other.id = "other";
+    auto what = make_one(make_web("2101-2200"));
+    what.rows.push_back(other);
+    what.config.limits.new_flows_per_s = 0;
+    EXPECT_EQ(dry_run_of(what)["duration"]["all_answer_s"], 100); // 200 to each, 2 a second
+}
+
+TEST(dry_run, is_told_in_words_that_name_everything_within_the_width)
+{
+    auto what = make_one(make_web());
+    auto apns = make_web("80");
+    apns.id = "apns";
+    std::get<outbound_row>(apns.what).blocks = {parse_block("17.0.0.0/8").value()};
+    what.rows.push_back(apns);
+    what.rows.push_back(make_plan_row("in", inbound{}));
+    const auto text = render_dry_run(dry_run_of(what), {.columns = 72});
+    std::string flat;
+    std::size_t widest = 0;
+    for (std::size_t at = 0; at < text.size();) {
+        const auto end = text.find('\n', at);
+        widest = std::max(widest, end - at);
+        const auto first = std::min(text.find_first_not_of(' ', at), end);
+        flat += text.substr(first, end - first) + ' ';
+        at = end + 1;
+    }
+    EXPECT_LE(widest, 72U);
+    for (const auto* part :
+         {"Nothing was sent.", "cat/web: tcp 80,443,5223",
+          "each address of vendor.example: 3 endpoints, at most 6 flows",
+          "80: HTTP HEAD", "443: TLS handshake with the name (SNI)",
+          "5223: no word", "17.0.0.0/8: nothing, but to the names above", "cat/in: sends nothing:",
+          "DNS: 2 look-ups", "Upper bound:", "10 new ones a second", "2 a second to one address"}) {
+        EXPECT_NE(flat.find(part), std::string::npos) << part << "\n" << text;
+    }
+}
+
+} // namespace
+} // namespace reachd

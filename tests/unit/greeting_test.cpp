@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/core/greeting.hpp"
+#include "support/make.hpp"
+
+#include <gtest/gtest.h>
+
+namespace reachd {
+namespace {
+
+using namespace test;
+
+TEST(greeting, is_spoken_to_named_services_and_to_nobody_who_did_not_ask_for_one)
+{
+    struct {
+        const char* what;
+        transport how;
+        expectation expect;
+        const char* name;
+        std::uint16_t port;
+        greeting wanted;
+    } const cases[] = {
+        {"HTTPS of a name", transport::tcp, expectation::service, "vendor.example", 443, greeting::tls},
+        {"HTTP of a name", transport::tcp, expectation::service, "vendor.example", 80, greeting::http},
+        {"a bare address, HTTPS", transport::tcp, expectation::service, "", 443, greeting::none},
+        {"a bare address, HTTP", transport::tcp, expectation::service, "", 80, greeting::none},
+        {"another port", transport::tcp, expectation::service, "vendor.example", 5223, greeting::none},
+        {"the path alone, HTTPS", transport::tcp, expectation::path, "vendor.example", 443, greeting::none},
+        {"the path alone, HTTP", transport::tcp, expectation::path, "vendor.example", 80,
+         greeting::http_if_answered},
+        {"what must be shut, HTTPS", transport::tcp, expectation::blocked, "vendor.example", 443,
+         greeting::none},
+        {"what must be shut, HTTP", transport::tcp, expectation::blocked, "vendor.example", 80,
+         greeting::none},
+        {"UDP 443", transport::udp, expectation::service, "vendor.example", 443, greeting::none},
+        {"UDP 80", transport::udp, expectation::service, "vendor.example", 80, greeting::none},
+    };
+    for (const auto& one : cases) {
+        auto row = make_outbound(one.expect);
+        row.transport = one.how;
+        EXPECT_STREQ(to_string(greeting_for(row, one.name, one.port)), to_string(one.wanted)) << one.what;
+    }
+}
+
+} // namespace
+} // namespace reachd
