@@ -35,7 +35,7 @@ from lab.lab import NOBODY  # noqa: E402
 from lab.topology import ROUTERS  # noqa: E402
 
 GATEWAY, GATEWAY6 = "10.77.1.1", "fd77:1::1"
-ISP, ISP6 = "100.64.0.1", "fd77:64::1"
+ISP, ISP6 = "100.64.0.1", "2001:db8:64::1"
 DNS1, DNS2 = "10.77.1.53", "203.0.113.53"
 PRIMARY = "198.51.100.7"          # the customer's signaling and data server
 DR = "18.252.105.80"
@@ -55,8 +55,8 @@ LIMITS = {"connect_timeout_ms": 500, "attempts": 2, "new_flows_per_s": 0, "new_f
 class Site:
     """The lab, the programs in it and their configuration files."""
 
-    def __init__(self, name):
-        self.lab = Lab(f"{name}{os.getpid()}")
+    def __init__(self, name, **how):
+        self.lab = Lab(f"{name}{os.getpid()}", **how)
         self.directory = None
 
     def __enter__(self):

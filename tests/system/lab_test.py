@@ -8,130 +8,22 @@ import pathlib
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
 sys.dont_write_bytecode = True
 TREE = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(TREE / "tests" / "support"))
+sys.path[:0] = [str(TREE / "tests" / "support"), str(pathlib.Path(__file__).resolve().parent)]
 
 from lab import Lab, UsageError  # noqa: E402
 from lab.faults import FAULTS  # noqa: E402
-from lab.topology import HOSTS, ROUTERS, namespaces  # noqa: E402
+from lab.topology import HOSTS, ROUTERS, SLOW_LINKS, namespaces  # noqa: E402
+from lab_cases import (CASES, DNS2, HOPS, HOPS6, INTERNET, ISP, MAPS, MAPS6_AT, MAPS_ALL, RESOLVED,  # noqa: E402
+                       RULESET, SERVER, SITE, TABLE, TRUSTED, dns, http, tcp, tls, udp, walk)
 
 LAB_ID = f"selftest{os.getpid()}"
-SERVER, OTHER = "198.51.100.7", "54.215.171.160"
-MAPS, MAPS_AT, MAPS6_AT = "maps.googleapis.com", "142.250.0.10", "2600:1f18:1::10"
-MAPS_ALL = "142.250.0.10 142.250.0.11"
-DNS1, DNS2 = "10.77.1.53", "203.0.113.53"
 UP_LIMIT_S = 3.0
-
-
-def tcp(port=443, address=SERVER, **how):
-    return ("tcp", {"address": address, "port": port, **how})
-
-
-def udp(port=4200, address=SERVER, **how):
-    return ("udp", {"address": address, "port": port, **how})
-
-
-def http(address=OTHER, **how):
-    return ("http", {"address": address, **how})
-
-
-def tls(name=MAPS, address=MAPS_AT):
-    return ("tls", {"name": name, "address": address})
-
-
-def dns(server=DNS1, name=MAPS):
-    return ("dns", {"server": server, "name": name})
-
-
-TRUSTED = "trusted " + MAPS
-RESOLVED = "noerror " + MAPS_ALL
-SITE, ISP, INTERNET = "10.77.1.1", "100.64.0.1", "203.0.113.2"
-DIES_AT_SITE, DIES_AT_ISP, DIES_AT_INTERNET = (f"icmp 11/0 from {hop}" for hop in (SITE, ISP, INTERNET))
-
-
-def same(probe, word):
-    """The twin: what the fault must not change."""
-    return probe, word, word
-
-
-# (fault, its options, [(probe, word when healthy, word while on)]); equal words are the twin: what must not change
-CASES = [
-    ("drop", {}, [(tcp(), "open", "silent"), (udp(4210), f"icmp 3/3 from {SERVER}", "silent")]),
-    ("drop", {"proto": "tcp", "port": "440-450", "address": "198.51.100.0/24"},
-     [(tcp(), "open", "silent"), same(tcp(80), "open"), same(tcp(address=OTHER), "open"),
-      same(tcp(ttl=1), DIES_AT_SITE),
-      (tcp(ttl=2), DIES_AT_ISP, "silent")]),
-    ("drop", {"at": "isp", "port": "443"},
-     [(tcp(), "open", "silent"), same(tcp(ttl=2), DIES_AT_ISP),
-      (tcp(ttl=3), DIES_AT_INTERNET, "silent"), (tcp(address=MAPS6_AT), "open", "silent")]),
-    ("drop", {"port": "443", "hook": "prerouting"}, [(tcp(ttl=1), DIES_AT_SITE, "silent")]),
-    ("drop", {"hook": "prerouting"}, [(tcp(), "open", "silent"), same(dns(), RESOLVED)]),
-    ("reject", {"port": "443"}, [(tcp(), "open", f"icmp 3/3 from {SITE}"),
-                                 (tcp(address=MAPS6_AT), "open", "icmp 1/4 from fd77:1::1")]),
-    *(("reject", {"port": "443", "code": word}, [(tcp(), "open", f"icmp 3/{code} from {SITE}")])
-      for word, code in (("net-unreachable", 0), ("host-unreachable", 1), ("protocol-unreachable", 2),
-                         ("net-prohibited", 9), ("host-prohibited", 10))),
-    ("reject", {"at": "isp", "proto": "udp", "code": "admin-prohibited"},
-     [(udp(), "silent", f"icmp 3/13 from {ISP}"), same(tcp(), "open")]),
-    ("reject", {"at": "isp", "address": "2600:1f18:1::/48", "code": "admin-prohibited"},
-     [(tcp(address=MAPS6_AT), "open", "icmp 1/1 from fd77:64::1"), same(tcp(), "open")]),
-    ("reject", {"port": "443", "code": "admin-prohibited", "hook": "prerouting"},
-     [(tcp(ttl=1), DIES_AT_SITE, f"icmp 3/13 from {SITE}")]),
-    ("rst", {"port": "443"}, [(tcp(), "open", "refused"), same(tcp(ttl=1), DIES_AT_SITE),
-                              (tcp(ttl=2), DIES_AT_ISP, "refused"),
-                              (tcp(address=MAPS6_AT), "open", "refused")]),
-    ("rst", {"at": "isp", "port": "443", "hook": "prerouting"},
-     [same(tcp(ttl=1), DIES_AT_SITE), (tcp(ttl=2), DIES_AT_ISP, "refused")]),
-    ("proxy", {"port": "443"}, [(tcp(ttl=1), DIES_AT_SITE, "open"), (tls(), TRUSTED, "open, then silent"),
-                                same(tcp(80, ttl=1), DIES_AT_SITE)]),
-    ("proxy", {"at": "isp", "address": SERVER},
-     [same(tcp(ttl=1), DIES_AT_SITE), (tcp(2100), "refused", "open"),
-      (tcp(ttl=2), DIES_AT_ISP, "open")]),
-    ("http-portal", {}, [(http(), "200 lab", "302 lab http://portal.lab.example/login"), same(tls(), TRUSTED),
-                         (http(MAPS6_AT), "200 lab", "302 lab http://portal.lab.example/login")]),
-    ("loss", {"percent": "100", "port": "443"}, [(tcp(), "open", "silent"), same(tcp(80), "open")]),
-    ("data-drop", {"port": "443"}, [(tls(), TRUSTED, "open, then silent"), same(tcp(), "open")]),
-    ("data-drop", {"at": "isp", "port": "80", "address": OTHER},
-     [(http(), "200 lab", "open, then silent"), same(http(MAPS_AT), "200 lab")]),
-    ("icmp-filtered", {}, [(tcp(ttl=1), DIES_AT_SITE, "silent"), (tcp(ttl=2), DIES_AT_ISP, "silent"),
-                           same(tcp(), "open")]),
-    ("icmp-filtered", {"at": "isp"},
-     [same(tcp(ttl=1), DIES_AT_SITE), (tcp(ttl=2), DIES_AT_ISP, "silent")]),
-    ("dead-address", {"address": SERVER}, [(tcp(), "open", "silent"), same(tcp(address=OTHER), "open"),
-                                           same(tcp(ttl=3), DIES_AT_INTERNET)]),
-    ("closed", {"port": "443"}, [(tcp(), "open", "refused"),
-                                 same(tcp(ttl=3), DIES_AT_INTERNET)]),
-    ("closed", {"port": "4200-4208", "proto": "udp"}, [(udp(), "silent", f"icmp 3/3 from {SERVER}")]),
-    ("slow-server", {"port": "443"}, [(tls(), TRUSTED, "open, then silent"), same(http(), "200 lab")]),
-    ("reset-after-accept", {"port": "80"}, [(http(), "200 lab", "open, then ECONNRESET"), same(tls(), TRUSTED)]),
-    ("wrong-cert", {"name": MAPS}, [(tls(), TRUSTED, "untrusted: self-signed certificate in certificate chain")]),
-    ("expired-cert", {"name": MAPS}, [(tls(), TRUSTED, "untrusted: certificate has expired")]),
-    ("wrong-name-cert", {"name": MAPS},
-     [(tls(), TRUSTED, f"untrusted: Hostname mismatch, certificate is not valid for '{MAPS}'."),
-      same(tls("connect.helpdeskbuttons.com", "34.0.0.10"), "trusted connect.helpdeskbuttons.com")]),
-    ("dns", {"server": "1", "mode": "silent"}, [(dns(), RESOLVED, "silent"), same(dns(DNS2), RESOLVED)]),
-    ("dns", {"server": "2", "mode": "servfail"}, [(dns(DNS2), RESOLVED, "servfail"), same(dns(), RESOLVED)]),
-    ("dns", {"server": "1", "mode": "servfail", "name": MAPS},
-     [(dns(), RESOLVED, "servfail"), same(dns(name="init.push.apple.com"), "noerror 17.57.144.251 17.249.251.10")]),
-    ("dns", {"mode": "nxdomain"}, [(dns(), RESOLVED, "nxdomain"), (dns(DNS2), RESOLVED, "nxdomain")]),
-    ("dns", {"server": "1", "mode": "refused"}, [(dns(), RESOLVED, "refused")]),
-    ("dns", {"server": "1", "mode": "private"}, [(dns(name="canary.example"), "nxdomain", "noerror 10.77.1.80")]),
-    ("dns", {"mode": "wrong", "name": MAPS},
-     [(dns(), RESOLVED, "noerror 192.0.2.66"), same(dns(name="canary.example"), "nxdomain")]),
-    ("local-firewall", {"port": "4200"}, [(udp(), "silent", "EPERM"), (tcp(4200), "open", "silent"),
-                                          same(tcp(), "open")]),
-    ("no-route", {}, [(tcp(), "open", "ENETUNREACH"), same(dns(), RESOLVED),
-                      (tcp(address=MAPS6_AT), "open", "ENETUNREACH"), same(tcp(device="voice"), "open")]),
-    ("no-link", {}, [(tcp(), "open", "ENETUNREACH"), (tcp(address=MAPS6_AT), "open", "ENETUNREACH"),
-                     same(tcp(source="10.77.2.2"), "open")]),
-    ("no-address", {}, [(tcp(), "open", "ENETUNREACH"), (tcp(address=MAPS6_AT), "open", "ENETUNREACH")]),
-    ("no-gateway", {}, [(tcp(patience=4), "open", "icmp 3/1 from 10.77.1.2"), (dns(), RESOLVED, "silent")]),
-    ("uplink-down", {}, [(tcp(), "open", f"icmp 3/0 from {SITE}"), same(dns(), RESOLVED)]),
-]
 
 
 class Healthy(unittest.TestCase):
@@ -194,6 +86,39 @@ class Faults(unittest.TestCase):
                     LAB.clear()
                 self.see("after this and before the next", 1, [*checks, *next_checks])
 
+    def test_table_of_who_answers_at_which_ttl(self):
+        for name, options, hops, word, word6 in ((*row, row[-1])[:5] for row in TABLE):
+            with self.subTest(fault=name, options=options):
+                self.addCleanup(LAB.clear)
+                if name:
+                    LAB.fault(name, at="isp", port="443", **options)
+                self.see("on", 1, list(zip(walk(tcp), [*HOPS[:hops], *[word] * 4])))
+                self.see("on", 1, list(zip(walk(tcp, address=MAPS6_AT), [*HOPS6[:hops], *[word6] * 4])))
+                LAB.clear()
+
+    def test_table_for_datagrams_and_for_a_service_that_is_not_there(self):
+        self.addCleanup(LAB.clear)
+        LAB.fault("udp-spoof", at="isp", port="4200")
+        self.see("on", 1, list(zip(walk(udp), [HOPS[0], *["reply"] * 3])))
+        self.see("twin", 1, list(zip(walk(udp, port=4201), [*HOPS, "silent"])))
+        self.see("twin", 1, list(zip(walk(tcp, port=2100), [*HOPS, "refused"])))
+
+    def test_received_ttl_tells_the_boxes_answer_from_the_destinations(self):
+        """Every box starts at 64: what comes from hop 4 arrives with 61, from hop 3 with 62."""
+        self.addCleanup(LAB.clear)
+        self.see("healthy", 1, [(tcp(min_ttl=61), "open"), (tcp(min_ttl=62), "silent"),
+                                (tcp(2100, min_ttl=61), "refused"), (tcp(2100, min_ttl=62), "silent")])
+        LAB.fault("rst", at="internet", port="443")
+        LAB.fault("synproxy", at="internet", port="80")
+        self.see("on", 1, [(tcp(min_ttl=62), "refused"), (tcp(min_ttl=63), "silent"), (tcp(ttl=3), HOPS[2]),
+                           (tcp(80, min_ttl=62), "open"), (tcp(80, min_ttl=63), "silent"), (tcp(80, ttl=3), HOPS[2])])
+
+    def test_syn_proxy_in_front_of_a_dropped_server_never_offers_a_window(self):
+        self.addCleanup(LAB.clear)
+        LAB.fault("synproxy", port="4200")
+        LAB.fault("drop", at="isp", port="4200")
+        self.see("on", 1, [(tcp(4200, settle=True), "open, no window"), (tcp(settle=True), "open, data taken")])
+
     def test_every_fault_has_a_case(self):
         self.assertEqual(set(FAULTS), {name for name, _, _ in CASES})
 
@@ -211,6 +136,30 @@ class Faults(unittest.TestCase):
         self.see("two left", 1, [(tcp(), "open"), (tcp(80), "refused"), (dns(), "silent")])
         LAB.clear()
         self.see("none left", 1, [(tcp(), "open"), (tcp(80), "open"), (dns(), RESOLVED)])
+
+    def test_boxes_combine_and_leave_no_rule_no_process_and_no_parameter(self):
+        def remains():
+            return ([LAB.exec(host, ["nft", "list", "ruleset"], user=False).stdout for host in HOSTS],
+                    LAB.exec("isp", ["sysctl", "-n", "net.netfilter.nf_conntrack_tcp_loose"], user=False).stdout,
+                    sorted(len(pids) for pids in LAB.status()["processes"].values()))
+        before = remains()
+        self.addCleanup(LAB.clear)
+        LAB.fault("synproxy", at="isp", port="80")
+        LAB.fault("tproxy", port="443", address=SERVER)
+        LAB.fault("redirect", port="443", then="relay")
+        LAB.fault("udp-spoof", port="4200")
+        LAB.fault("default-deny", rules="tcp dport { 80, 443, 4200 } accept\nudp dport 4200 accept")
+        LAB.fault("hop-silent", at="internet")
+        LAB.fault("drop", at="server", port="4200", proto="tcp")
+        self.see("all on", 1, [(tcp(80, ttl=3), "open"), (tcp(80), "open"), (tcp(443, ttl=1), "open"),
+                               (tls(), TRUSTED), (udp(), "reply"), (tcp(4200), "silent"), (tcp(4200, ttl=2), HOPS[1]),
+                               (tcp(2001), "silent")])
+        LAB.clear("tproxy")
+        LAB.clear("default-deny")
+        self.see("some left", 1, [(tcp(80), "open"), (tcp(443, ttl=1), "open"), (udp(), "reply"), (tcp(2001), "open")])
+        LAB.clear()
+        self.assertEqual(remains(), before)
+        self.see("none left", 1, [(tcp(ttl=1), HOPS[0]), (tcp(), "open"), (udp(), "silent"), (tcp(4200), "open")])
 
     def test_local_faults_combine_in_any_order(self):
         for names in (("no-link", "no-route", "no-address", "no-gateway", "uplink-down"),
@@ -234,6 +183,38 @@ class Faults(unittest.TestCase):
         self.assertTrue(50 <= words.count(RESOLVED) <= 150, words.count(RESOLVED))
 
 
+class Delay(unittest.TestCase):
+    """One link holds every packet back: same addresses, same distances, and ICMP errors that take their time."""
+
+    def test_slow_link_changes_nothing_but_the_time(self):
+        for at in SLOW_LINKS:
+            with self.subTest(at=at), Lab(LAB_ID + "d", delay_ms=20, delay_at=at) as lab:
+                for host in ROUTERS:
+                    lab.sysctl(host, {"ipv4/icmp_ratelimit": "0", "ipv6/icmp/ratelimit": "0"})
+                self.assertEqual(lab.probe("client", *walk(tcp)), [*HOPS, "open"])
+                self.assertEqual(lab.probe("client", *walk(tcp, address=MAPS6_AT)), [*HOPS6, "open"])
+                self.assertEqual(lab.probe("client", *walk(udp), tls(), dns(DNS2)),
+                                 [*HOPS, "silent", TRUSTED, RESOLVED])
+                self.assertEqual(lab.probe("client", (("tcp", {"address": SERVER, "port": 443, "patience": 0.035}))),
+                                 ["silent"])
+                self.assertEqual(lab.probe("client", ("flood", {"address": SERVER, "port": 4200, "count": 2000})),
+                                 ["2000 open, quick"])
+
+    def test_faults_act_and_clear_on_both_sides_of_a_slow_link(self):
+        with Lab(LAB_ID + "d", delay_ms=20) as lab:
+            for name, options, word in (("drop", {"at": "isp"}, "silent"), ("rst", {}, "refused"),
+                                        ("reject", {"at": "internet"}, "icmp 3/3 from 203.0.113.2"),
+                                        ("redirect", {"at": "internet"}, "open"), ("synproxy", {"at": "isp"}, "open")):
+                with self.subTest(fault=name):
+                    lab.fault(name, port="443", **options)
+                    self.assertEqual(lab.probe("client", tcp(), tcp(80)), [word, "open"])
+                    lab.clear()
+                    self.assertEqual(lab.probe("client", tcp()), ["open"])
+            lab.fault("uplink-down")
+            lab.clear()
+            self.assertEqual(lab.probe("client", tcp()), ["open"])
+
+
 class CommandLine(unittest.TestCase):
     def lab(self, *words, **keywords):
         return subprocess.run([TREE / "scripts" / "lab", "--id", LAB_ID, *words], text=True, capture_output=True,
@@ -248,6 +229,9 @@ class CommandLine(unittest.TestCase):
         for words, hint in ((["fault", "dropp"], "did you mean drop?"), (["exec", "clint", "--", "true"], "client"),
                             (["fault", "drop", "--prt", "1"], "--port"),
                             (["fault", "drop", "--port", "0"], "1 to 65535"),
+                            (["fault", "drop", "--at", "server", "--hook", "forward"], "forwards nothing"),
+                            (["fault", "default-deny", "--rules", "flush ruleset"], "without 'flush ruleset'"),
+                            (["up", "--delay", "soon"], "from 0ms to 5000ms"),
                             (["fault", "wrong-cert"], "--name NAME is needed"), (["fautl"], "did you mean fault?")):
             done = self.lab(*words)
             self.assertEqual(done.returncode, 64, words)
@@ -264,6 +248,23 @@ class CommandLine(unittest.TestCase):
                                   capture_output=True, check=False)
             self.assertEqual(done.returncode, 77, done.stderr)
             self.assertIn("root", done.stderr)
+
+    def test_site_may_be_given_a_ruleset_in_a_file(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".nft") as file:
+            file.write(RULESET)
+            file.flush()
+            self.assertEqual(self.lab("fault", "default-deny", "--file", file.name).returncode, 0)
+        self.addCleanup(LAB.clear)
+        self.assertEqual(LAB.probe("client", http(), tcp()), ["200 lab", "silent"])
+        LAB.clear()
+        self.assertEqual(LAB.probe("client", tcp()), ["open"])
+        self.assertNotIn("generated", LAB.exec("site", ["nft", "list", "tables"], user=False).stdout)
+
+    def test_ruleset_that_nft_refuses_leaves_the_lab_as_it_was(self):
+        done = self.lab("fault", "default-deny", "--rules", "tcp dport nonsense accept")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("nonsense", done.stderr)
+        self.assertEqual((LAB.faults(), LAB.probe("client", tcp())), ([], ["open"]))
 
     def test_config_and_status_tell_what_there_is(self):
         self.assertIn(str(LAB.ca_file), self.lab("config").stdout)

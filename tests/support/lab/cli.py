@@ -10,13 +10,15 @@ sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
 
 from lab import Lab, LabError, UsageError, options  # noqa: E402
 from lab.faults import FAULTS  # noqa: E402
-from lab.topology import HOSTS  # noqa: E402
+from lab.topology import HOSTS, SLOW_LINKS  # noqa: E402
 
+UP = (options.DELAY, options.choice("delay-at", "isp", SLOW_LINKS))
 EXIT_FAILED, EXIT_USAGE, EXIT_NOT_ROOT = 1, 64, 77  # 64 and 77 as in sysexits.h
 
 
 def up(lab, words):
-    _none_left("up", words)
+    wanted = options.parse("up", UP, options.from_words("up", UP, words))
+    lab = Lab(lab.id, delay_ms=wanted["delay"], delay_at=wanted["delay-at"])
     lab.up()
     print(f"lab '{lab.id}' is up; CA: {lab.ca_file}")
 
@@ -69,7 +71,7 @@ def config(lab, words):
 
 
 COMMANDS = {
-    "up": (up, "build the site (removing an older one); returns when it answers"),
+    "up": (up, "[--delay 20ms] [--delay-at client|isp]   build the site anew; returns when it answers"),
     "down": (down, "remove it with everything that runs in it"),
     "exec": (execute, "[--user] HOST -- COMMAND...   run on a host; --user: as nobody, without capabilities"),
     "fault": (fault, "NAME [OPTIONS]   switch a fault on, in addition to the others"),

@@ -13,13 +13,16 @@ from . import names, options, pki, probe, resolver, system, topology
 from .effects import Effects
 from .errors import LabError, UsageError
 from .faults import FAULTS, check
-from .services import LISTENERS
+from .services import LISTENERS, SPOOFER
 
 STATE_ROOT = pathlib.Path("/run/reachd-lab")
 LAB_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,23}")
 NOBODY = "65534"  # uid and gid of nobody on Debian and Ubuntu
 READY_PATIENCE_S = 10.0
+SLOW_LINK_QUEUE = 10000  # packets: more than a whole sweep sends at once
 SERVER_PY = pathlib.Path(__file__).with_name("server.py")
+LISTENER_PY = pathlib.Path(__file__).with_name("listener.py")
+DELAY_PY = pathlib.Path(__file__).with_name("delay.py")
 PROBE_PY = pathlib.Path(__file__).with_name("probe.py")
 # Ubuntu confines unbound to /etc/unbound; as aa-exec(1) does, leave the profile for the program that starts next
 UNCONFINED = 'printf "exec unconfined" 2>/dev/null >/proc/self/attr/apparmor/exec; exec "$@"'
@@ -28,10 +31,15 @@ DROP_PRIVILEGES = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear
 
 
 class Lab:
-    """One lab; several with different ids live side by side. As a context manager: up on entry, down on exit."""
+    """One lab; several with different ids live side by side. As a context manager: up on entry, down on exit.
 
-    def __init__(self, lab_id=None):
+    delay_ms: what one link holds every packet back, in each direction; delay_at: the host at its near end.
+    """
+
+    def __init__(self, lab_id=None, delay_ms=0, delay_at="isp"):
         self.id = lab_id or os.environ.get("REACHD_LAB") or "reachd"
+        self.delay_ms = delay_ms
+        self.slow_link = topology.SLOW_LINKS[options.nearest("place of the delay", delay_at, topology.SLOW_LINKS)]
         if not LAB_ID.fullmatch(self.id):
             raise UsageError(f"lab id '{self.id}': up to 24 of a-z, 0-9 and '-'")
         root = STATE_ROOT if os.access(STATE_ROOT.parent, os.W_OK) else pathlib.Path(
@@ -159,7 +167,7 @@ class Lab:
         self.directory.mkdir(parents=True, mode=0o755)
         self._authority.create()
         shutil.copyfile(self._authority.ca_file(), self.ca_file)
-        topology.build(self.id)
+        topology.build(self.id, self.slow_link if self.delay_ms else None, self._join)
         self._start("server", "server", ["/usr/bin/python3", "-B", str(SERVER_PY), str(self._authority.directory),
                                          str(self._behaviour)])
         for number in topology.RESOLVERS:
@@ -167,7 +175,19 @@ class Lab:
         self._await_resolvers(topology.RESOLVERS)
         self._await("client", "HTTP and TLS", _accept,
                     (names.PRIMARY_SERVER, *names.NAMES["maps.googleapis.com"]), [80, 443])
-        self._save({"next": 1, "active": []})
+        self._save({"next": 1, "active": [], "sysctls": {}})
+
+    def _join(self, link):
+        """Puts the delay between the two ends of a link."""
+        host, interface, neighbour, other = link
+        ends = [(str(system.NETNS_DIR / topology.namespace_of(self.id, at)), name)
+                for at, name in ((host, interface), (neighbour, other))]
+        self._start(neighbour, "delay", ["/usr/bin/python3", "-B", str(DELAY_PY), str(self.delay_ms),
+                                         *(word for end in ends for word in end)])
+        for at, name in ((host, interface), (neighbour, other)):
+            self._await(at, f"the delay link {name}", lambda name=name: name in dict(
+                map(reversed, socket.if_nameindex())))
+            system.ip_batch(topology.namespace_of(self.id, at), [f"link set {name} txqueuelen {SLOW_LINK_QUEUE}"])
 
     @contextlib.contextmanager
     def _changing(self):
@@ -179,9 +199,9 @@ class Lab:
             yield state
             before, after = _effects(json.loads(text)["active"]), _effects(state["active"])
             try:
-                self._apply(before, after)
+                self._apply(before, after, state["sysctls"])
             except BaseException:
-                self._apply(after, before)
+                self._apply(after, before, state["sysctls"])
                 raise
             self._save(state)
 
@@ -190,7 +210,8 @@ class Lab:
         fresh.write_text(json.dumps(state), encoding="ascii")
         fresh.replace(self._state)
 
-    def _apply(self, before, after):
+    def _apply(self, before, after, former):
+        """Brings the lab from one state to the other; `former` keeps what kernel parameters were without faults."""
         if before.certificates != after.certificates:
             self._authority.set_overrides(after.certificates)
         if before.behaviours != after.behaviours:
@@ -201,20 +222,32 @@ class Lab:
             if after.listeners.get(host) and before.listeners.get(host) != after.listeners.get(host):
                 self._restart_listener(host, after.listeners[host])
         for host in topology.HOSTS:
+            self._apply_sysctls(host, after.sysctls.get(host, {}), former.setdefault(host, {}))
             if before.ruleset(host) != after.ruleset(host):
-                system.nft(topology.namespace_of(self.id, host), after.ruleset(host))
+                system.nft(topology.namespace_of(self.id, host), after.ruleset(host, before.foreign_tables(host)))
         for host in topology.HOSTS:
             if before.listeners.get(host) and not after.listeners.get(host):
                 self._stop(f"listener-{host}")
-        for host in topology.HOSTS:
-            if before.ip_commands(host) != after.ip_commands(host):
-                system.ip_batch(topology.namespace_of(self.id, host),
-                                [*topology.ADDRESSING[host], "neigh flush all", *after.ip_commands(host)])
+        changed = [host for host in topology.HOSTS if before.ip_commands(host) != after.ip_commands(host)]
+        for host in changed:
+            system.ip_batch(topology.namespace_of(self.id, host),
+                            [*topology.ADDRESSING[host], "neigh flush all", *after.ip_commands(host)])
+        for host in topology.HOSTS if changed else ():  # whoever asked for a neighbour meanwhile waits a second for it
+            system.ip_batch(topology.namespace_of(self.id, host), ["neigh flush all nud incomplete"])
         changed = [number for number in topology.RESOLVERS if before.dns.get(number) != after.dns.get(number)]
         for number in changed:
             self._stop(f"resolver{number}")
             self._start_resolver(number, after.dns.get(number, []))
         self._await_resolvers(changed)
+
+    def _apply_sysctls(self, host, wanted, former):
+        if not wanted and not former:
+            return
+        gone = {key: former.pop(key) for key in list(former) if key not in wanted}
+        fresh = {key: value for key, value in wanted.items() if key not in former}
+        namespace = topology.namespace_of(self.id, host)
+        former.update(system.in_namespace(namespace, topology.read_sysctls, fresh))
+        system.in_namespace(namespace, topology.write_sysctls, {**gone, **wanted})
 
     def _start_resolver(self, number, dns_faults):
         host, address = topology.RESOLVERS[number]
@@ -232,8 +265,12 @@ class Lab:
     def _restart_listener(self, host, roles):
         self._stop(f"listener-{host}")
         roles = sorted(set(roles))
-        self._start(host, f"listener-{host}", ["/usr/bin/python3", "-B", str(SERVER_PY), "--listener", *roles])
-        self._await(host, "listener", _accept, ("127.0.0.1", "::1"), [LISTENERS[role] for role in roles])
+        self._start(host, f"listener-{host}", ["/usr/bin/python3", "-B", str(LISTENER_PY),
+                                               str(self._authority.directory), *roles])
+        self._await(host, "listener", _accept, ("127.0.0.1", "::1"),
+                    [LISTENERS[role] for role in roles if role in LISTENERS])
+        if "spoof" in roles:
+            self._await(host, "spoofer", lambda: probe.udp("127.0.0.1", SPOOFER, patience=0.1) == "reply")
 
     def _start(self, host, name, argv):
         with open(self.directory / f"{name}.log", "ab") as log:

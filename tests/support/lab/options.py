@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import ipaddress
+import pathlib
 import re
 import typing
 
@@ -51,13 +52,35 @@ def _port(text):
 
 
 def _address(text):
-    return str(ipaddress.ip_network(text, strict=False)).removesuffix("/32").removesuffix("/128")
+    block = ipaddress.ip_network(text, strict=False)
+    return str(block.network_address if block.num_addresses == 1 else block)
 
 
 def _percent(text):
     if not (text.isdigit() and 0 <= int(text) <= 100):
         raise ValueError("a whole number from 0 to 100")
     return text
+
+
+def _milliseconds(text):
+    number = text.removesuffix("ms")
+    if not (number.isdigit() and 0 <= int(number) <= 5000):
+        raise ValueError("a delay from 0ms to 5000ms")
+    return int(number)
+
+
+def _ruleset(text):
+    refused = re.search(r"\bflush\s+ruleset\b|\binclude\b|\blab_(site|faults)\b", text)
+    if refused:  # the lab's own NAT lives in the same namespace
+        raise ValueError(f"a ruleset without '{refused[0]}'")
+    return text
+
+
+def _ruleset_file(name):
+    try:
+        return _ruleset(pathlib.Path(name).read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise ValueError(problem.strerror) from None
 
 
 def _dns_name(text):
@@ -71,12 +94,17 @@ PROTO = choice("proto", None, ("tcp", "udp"))
 TCP_ONLY = choice("proto", None, ("tcp",))
 PORT = Option("port", None, _port, "P|P-Q")
 ADDRESS = Option("address", None, _address, "CIDR")
-HOOK = choice("hook", None, ("forward", "prerouting"))
+HOOK = choice("hook", None, ("forward", "prerouting", "output", "input"))
 SELECTORS = (PROTO, PORT, ADDRESS)
 PORT_NEEDED = dataclasses.replace(PORT, default=REQUIRED)
 ADDRESS_NEEDED = dataclasses.replace(ADDRESS, default=REQUIRED)
 PERCENT = Option("percent", REQUIRED, _percent, "N")
 DNS_NAME = Option("name", None, _dns_name, "NAME")
+ROUTER = Option("at", "site", lambda text: nearest("router", text, ROUTERS), "ROUTER")
+BOX = Option("at", "site", lambda text: nearest("box", text, ("client", *ROUTERS)), "BOX")
+RULES = Option("rules", None, _ruleset, "TEXT")
+RULES_FILE = Option("file", None, _ruleset_file, "FILE")
+DELAY = Option("delay", "0ms", _milliseconds, "Nms")
 CERTIFICATE = Option("name", REQUIRED, lambda text: nearest("name", text, (*NAMES, DEFAULT_CERTIFICATE)), "NAME")
 
 
@@ -94,7 +122,7 @@ def parse(what, options, values):
             if option.default is REQUIRED:
                 raise UsageError(f"{what}: --{name} {option.shown} is needed")
             value = option.default
-        else:
+        if value is not None:
             try:
                 value = option.check(str(value))
             except ValueError as problem:

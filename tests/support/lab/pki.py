@@ -9,7 +9,7 @@ import subprocess
 
 from . import system
 from .errors import LabError
-from .names import CERTIFICATES, DEFAULT_CERTIFICATE
+from .names import CERTIFICATES, DEFAULT_CERTIFICATE, NAMES
 
 CONFIG = """
 [req]
@@ -56,6 +56,7 @@ class Authority:
                        "-days", str(VALID_DAYS), "-out", str(self._authority(stem, "pem")))
         pending = [self._start_signing(self.directory / f"{stem}.pem", names)
                    for stem, names in {**CERTIFICATES, DEFAULT_CERTIFICATE: (DEFAULT_CERTIFICATE,)}.items()]
+        pending.append(self._start_signing(self.directory / "inspection.pem", tuple(NAMES), authority="inspection-ca"))
         for signing in pending:
             self._finish_signing(*signing)
 

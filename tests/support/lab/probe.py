@@ -16,10 +16,14 @@ import time
 
 PATIENCE_S = 0.4  # the lab answers within 10 ms
 IP_RECVERR, IPV6_RECVERR = 11, 25          # linux/in.h, linux/in6.h; not in Python 3.11's socket
+IP_MINTTL, IPV6_MINHOPCOUNT = 21, 73       # the same
 SO_EE_ORIGIN_LOCAL = 1     # linux/errqueue.h
+UNACKED_AT, SND_WND_AT = 24, 228           # struct tcp_info, linux/tcp.h
+CONTROL_PORT = 33434       # traceroute's
+SETTLED_S = 0.8            # by then the lab's server has opened its window and acknowledged what came
 
 
-def _open(kind, address, ttl=None, source=None, device=None):
+def _open(kind, address, ttl=None, source=None, device=None, min_ttl=None):
     six = ":" in address
     channel = socket.socket(socket.AF_INET6 if six else socket.AF_INET, kind)
     channel.setblocking(False)
@@ -27,6 +31,9 @@ def _open(kind, address, ttl=None, source=None, device=None):
     if ttl:
         channel.setsockopt(*((socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS) if six
                              else (socket.IPPROTO_IP, socket.IP_TTL)), ttl)
+    if min_ttl:
+        channel.setsockopt(*((socket.IPPROTO_IPV6, IPV6_MINHOPCOUNT) if six
+                             else (socket.IPPROTO_IP, IP_MINTTL)), min_ttl)
     if device:
         channel.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
     if source:
@@ -64,19 +71,47 @@ def _connect(channel, address, port, patience):
         if not _wait(channel, select.POLLOUT, patience):
             return "silent"
         code = channel.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if code in (0, errno.ECONNRESET):  # a reset of the SYN would be ECONNREFUSED
-        return "open" if code == 0 else "open, then ECONNRESET"
+    if code == errno.ECONNRESET:  # a reset of the SYN would be ECONNREFUSED
+        return "open, then ECONNRESET"
+    if code == 0:  # an ICMP error that comes while connect() still runs is in the queue alone
+        return _icmp_error(channel) or "open"
     return _icmp_error(channel) or ("refused" if code == errno.ECONNREFUSED else errno.errorcode[code])
 
 
 def tcp(address, port, patience=PATIENCE_S, **how):
-    """One connect; show_source adds the local address of a connection that opened."""
-    show_source = how.pop("show_source", False)
+    """One connect; show_source adds the local address of a connection that opened, settle what became of it a little
+    later: whether the far end ever offered a window, and acknowledged the byte that was sent."""
+    show_source, settle = how.pop("show_source", False), how.pop("settle", False)
     with _open(socket.SOCK_STREAM, address, **how) as channel:
         word = _connect(channel, address, port, patience)
         if show_source and word == "open":
             word += " from " + channel.getsockname()[0]
+        if settle and word == "open":
+            word += _settled(channel)
         return word
+
+
+def _settled(channel):
+    if not _until(lambda: _tcp_info(channel, SND_WND_AT)):
+        return ", no window"
+    try:
+        channel.send(b"?")
+        return ", data taken" if _until(lambda: not _tcp_info(channel, UNACKED_AT)) else ", data lost"
+    except OSError as problem:
+        return ", then " + errno.errorcode[problem.errno]
+
+
+def _tcp_info(channel, at):
+    return struct.unpack_from("=I", channel.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, at + 4), at)[0]
+
+
+def _until(question):
+    deadline = time.monotonic() + SETTLED_S
+    while not question():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def udp(address, port, patience=PATIENCE_S, **how):
@@ -201,6 +236,16 @@ def flood(address, port, count):
     return f"{opened} open, {'quick' if time.monotonic() - began < 2 else 'slow'}"
 
 
+def errors(address, count, ttl, patience=PATIENCE_S):
+    """How many of so many datagrams at once are answered with an ICMP error."""
+    channels = [_open(socket.SOCK_DGRAM, address, ttl) for _ in range(count)]
+    for channel in channels:
+        channel.connect((address, CONTROL_PORT))
+        channel.send(b"?")
+    time.sleep(patience)
+    return f"{sum(_icmp_error(channel) is not None for channel in channels)} of {count}"
+
+
 def whoami():
     """uid, effective capabilities and the lab's id as a program on this host sees them."""
     with open("/proc/self/status", encoding="ascii") as status:
@@ -209,7 +254,7 @@ def whoami():
 
 
 PROBES = {"tcp": tcp, "udp": udp, "http": http, "tls": tls, "dns": dns, "names": names, "flood": flood,
-          "whoami": whoami}
+          "errors": errors, "whoami": whoami}
 
 
 def main():

@@ -2,7 +2,6 @@
 """The services of the simulated internet in one process; runs inside the server's namespace.
 
     python3 server.py CERTIFICATE_DIRECTORY BEHAVIOUR_FILE
-    python3 server.py --listener ROLE...          on a middle box: portal, proxy
 
 BEHAVIOUR_FILE holds [{"kind": "slow-server"|"reset-after-accept", "port": "P" or "P-Q"}]; it is read again
 when it changes.
@@ -17,12 +16,11 @@ import ssl
 import struct
 import sys
 
-from services import HTTP_PORTS, LISTENERS, SILENT_PORTS, TLS_PORTS, UDP_SILENT_PORTS
+from services import HTTP_PORTS, SILENT_PORTS, TLS_PORTS, UDP_SILENT_PORTS
 
 BACKLOG = 4096
 ACCEPTS_PER_WAKEUP = 512
 MAX_REQUEST_BYTES = 65536
-PORTAL_LOCATION = "http://portal.lab.example/login"
 
 
 class Silent(asyncio.Protocol):
@@ -58,12 +56,6 @@ class Http(asyncio.Protocol):
         self.transport.write("\r\n".join(lines).encode() + b"\r\n\r\n" + (body if method == b"GET" else b""))
         if closing:
             self.transport.close()
-
-
-class Portal(Http):
-    """Sends every request to the captive portal."""
-
-    status, extra, body = "302 Found", f"Location: {PORTAL_LOCATION}", b""
 
 
 class Behaviour:
@@ -181,26 +173,25 @@ class Services:
             print(f"connection: {problem!r}", file=sys.stderr, flush=True)
 
 
-async def main(arguments):
+def raise_descriptor_limit():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     print(f"descriptors: {soft} -> {hard}", file=sys.stderr, flush=True)
-    if arguments[0] == "--listener":
-        services = Services(None, Behaviour(None))
-        for role in arguments[1:]:
-            services.serve(LISTENERS[role], {"proxy": Silent, "portal": Portal}[role])
-    else:
-        services = Services(Certificates(arguments[0]), Behaviour(arguments[1]))
-        for port in HTTP_PORTS:
-            services.serve(port, Http)
-        for port, alpn in TLS_PORTS.items():
-            services.serve(port, Http if port == 443 else Silent, alpn)
-        for port in SILENT_PORTS:
-            services.serve(port, Silent)
-        for port in UDP_SILENT_PORTS:
-            services.swallow(port)
+
+
+async def main(certificates, behaviour):
+    raise_descriptor_limit()
+    services = Services(Certificates(certificates), Behaviour(behaviour))
+    for port in HTTP_PORTS:
+        services.serve(port, Http)
+    for port, alpn in TLS_PORTS.items():
+        services.serve(port, Http if port == 443 else Silent, alpn)
+    for port in SILENT_PORTS:
+        services.serve(port, Silent)
+    for port in UDP_SILENT_PORTS:
+        services.swallow(port)
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1:]))
+    asyncio.run(main(*sys.argv[1:]))

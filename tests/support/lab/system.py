@@ -41,9 +41,9 @@ def run(*argv, stdin=None):
     return done.stdout
 
 
-def ip_batch(namespace, lines):
-    """Runs `ip` commands inside a namespace, all or an error."""
-    run("ip", "-n", namespace, "-batch", "-", stdin="\n".join(lines) + "\n")
+def ip_batch(namespace, lines, *family):
+    """Runs `ip` commands inside a namespace, all or an error; `family` is "-6" where no address in them says so."""
+    run("ip", *family, "-n", namespace, "-batch", "-", stdin="\n".join(lines) + "\n")
 
 
 def nft(namespace, ruleset):

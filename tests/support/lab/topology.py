@@ -11,6 +11,7 @@ HOSTS = ("client", "site", "isp", "internet", "server")
 ROUTERS = ("site", "isp", "internet")
 RESOLVERS = {"1": ("site", "10.77.1.53"), "2": ("server", "203.0.113.53")}
 VOICE_TABLE = 77
+PROXY_MARK = PROXY_TABLE = 78  # what a transparent proxy takes is delivered to the box itself
 
 # (host, its interface, neighbour, the neighbour's interface)
 LINKS = (
@@ -20,6 +21,9 @@ LINKS = (
     ("isp", "transit", "internet", "provider"),
     ("internet", "hosting", "server", "wan"),
 )
+
+# Where a delay can be put: between which host and its next.
+SLOW_LINKS = {"client": LINKS[0], "isp": LINKS[3]}
 
 # The commands that give a host its addresses and routes. They can be repeated at any time to undo a state fault,
 # hence `replace`. The first address of a subnet is the source of the ICMP errors that the host sends there.
@@ -36,21 +40,22 @@ ADDRESSING = {
         "link set lan up", "link set voicelan up", "link set wan up",
         "address replace 10.77.1.1/24 dev lan", "address replace 10.77.1.53/24 dev lan",
         "address replace fd77:1::1/64 dev lan nodad", "address replace 10.77.2.1/24 dev voicelan",
-        "address replace 100.64.0.2/30 dev wan", "address replace fd77:64::2/64 dev wan nodad",
-        "route replace default via 100.64.0.1", "route replace ::/0 via fd77:64::1",
+        "address replace 100.64.0.2/30 dev wan", "address replace 2001:db8:64::2/64 dev wan nodad",
+        "route replace default via 100.64.0.1", "route replace ::/0 via 2001:db8:64::1",
     ],
     "isp": [
         "link set customer up", "link set transit up",
-        "address replace 100.64.0.1/30 dev customer", "address replace fd77:64::1/64 dev customer nodad",
+        "address replace 100.64.0.1/30 dev customer", "address replace 2001:db8:64::1/64 dev customer nodad",
         "address replace 203.0.113.1/30 dev transit", "address replace 2001:db8:ff01::1/64 dev transit nodad",
         "route replace default via 203.0.113.2", "route replace ::/0 via 2001:db8:ff01::2",
-        "route replace fd77:1::/64 via fd77:64::2",
+        "route replace fd77:1::/64 via 2001:db8:64::2",
     ],
     "internet": [
         "link set provider up", "link set hosting up",
         "address replace 203.0.113.2/30 dev provider", "address replace 2001:db8:ff01::2/64 dev provider nodad",
         "address replace 203.0.113.5/30 dev hosting", "address replace 2001:db8:ff02::1/64 dev hosting nodad",
         "route replace 100.64.0.0/30 via 203.0.113.1", "route replace fd77::/16 via 2001:db8:ff01::1",
+        "route replace 2001:db8:64::/64 via 2001:db8:ff01::1",
         "route replace 203.0.113.53/32 via 203.0.113.6",
         *(f"route replace {prefix} via 203.0.113.6" for prefix in SERVED_PREFIXES),
         f"route replace {SERVED_PREFIX6} via 2001:db8:ff02::2",
@@ -65,6 +70,8 @@ ADDRESSING = {
     ],
 }
 POLICY_RULES = [f"rule add from 10.77.2.2 lookup {VOICE_TABLE}", f"rule add oif voice lookup {VOICE_TABLE}"]
+PROXY_RULES = [f"rule add fwmark {PROXY_MARK} lookup {PROXY_TABLE}",
+               f"route replace local default dev lo table {PROXY_TABLE}"]
 
 SITE_FIREWALL = """
 table inet lab_site {
@@ -108,6 +115,11 @@ def namespaces(lab_id):
     return [namespace_of(lab_id, host) for host in HOSTS]
 
 
+def read_sysctls(keys):
+    """The values in the calling thread's network namespace."""
+    return {key: pathlib.Path("/proc/sys/net", key).read_text(encoding="ascii").strip() for key in keys}
+
+
 def write_sysctls(values):
     """Writes the values in the calling thread's network namespace."""
     for key, value in values.items():
@@ -123,19 +135,26 @@ def write_netns_files(lab_id):
             (directory / name).write_text(text, encoding="ascii")
 
 
-def build(lab_id):
-    """Creates the namespaces, links, addresses, routes and the site's NAT."""
+def build(lab_id, slow_link=None, join=None):
+    """Creates the namespaces, links, addresses, routes and the site's NAT. `join(link)` makes the slow link."""
     write_netns_files(lab_id)
     own = {"client": CLIENT_SYSCTLS, "server": SERVER_SYSCTLS, **{router: ROUTER_SYSCTLS for router in ROUTERS}}
     for host in HOSTS:
         system.run("ip", "netns", "add", namespace_of(lab_id, host))
         system.in_namespace(namespace_of(lab_id, host), write_sysctls, {**SYSCTLS, **own[host]})
-    for host, interface, neighbour, other in LINKS:
+    for link in LINKS:
+        if link == slow_link:
+            join(link)
+            continue
+        host, interface, neighbour, other = link
         system.run("ip", "-n", namespace_of(lab_id, host), "link", "add", interface, "type", "veth",
                    "peer", "name", other, "netns", namespace_of(lab_id, neighbour))
     for host in reversed(HOSTS):  # the far ends first, so that a link is up when its near end gets routes
         extra = POLICY_RULES if host == "client" else []
         system.ip_batch(namespace_of(lab_id, host), ["link set lo up", *ADDRESSING[host], *extra])
+    for router in ROUTERS:
+        for family in ("-4", "-6"):
+            system.ip_batch(namespace_of(lab_id, router), PROXY_RULES, family)
     system.nft(namespace_of(lab_id, "site"), SITE_FIREWALL)
 
 
