@@ -21,13 +21,8 @@ namespace {
 constexpr seconds server_time{5};
 // getaddrinfo gives a silent server 5 s before it asks the next one (resolv.conf(5), options timeout).
 constexpr seconds system_time{12};
-<<<<<<< HEAD
 // Paths change rarely; what was found out about one is looked at anew after this time.
 constexpr std::chrono::minutes trace_age{10};
-constexpr std::uint16_t https_port = 443;
-constexpr std::uint16_t http_port = 80;
-=======
->>>>>>> 74ebcfc0bb9677346aec5c64895d615839dae685
 
 std::uint64_t make_seed()
 {

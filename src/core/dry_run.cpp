@@ -161,10 +161,10 @@ json duration_json(const limits_config& limits, const sums& all)
 
 json hop_probes_json(const limits_config& limits, std::size_t endpoints)
 {
-    const std::size_t each_flow = most_hops * inquiry_limits{}.tries;
+    const std::size_t each_flow = most_hops * hop_tries;
     const auto each = each_flow * (1 + control_flows);
     return {
-        {"hops_at_most", most_hops},           {"tries", inquiry_limits{}.tries},
+        {"hops_at_most", most_hops},           {"tries", hop_tries},
         {"control_flows", control_flows},      {"packets_each_at_most", each},
         {"packets_at_most", each * endpoints}, {"per_hop_per_s", limits.icmp_per_hop_per_s},
     };
