@@ -139,6 +139,7 @@ CASES = [
     ("drop", {"hook": "input", "port": "53"}, [(dns(), RESOLVED, "silent"), same(dns(DNS2), RESOLVED)]),
     ("drop", {"address": "17.0.0.0/9"},
      [(tcp(80, "17.127.255.1"), "open", "silent"), same(tcp(80, "17.128.0.1"), "open")]),
+    ("drop", {"address": "2600:1f18::/32"}, [(tcp(address=MAPS6_AT), "open", "silent"), same(tcp(), "open")]),
     ("drop", {"address": "17.240.0.0/12", "port": "5223"},
      [(tcp(5223, "17.249.1.10"), "open", "silent"), same(tcp(80, "17.249.1.10"), "open"),
       same(tcp(5223, "17.57.144.1"), "open")]),

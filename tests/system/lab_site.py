@@ -54,8 +54,8 @@ LIMITS = {"connect_timeout_ms": 500, "attempts": 2, "new_flows_per_s": 0, "new_f
 class Site:
     """The lab, the programs in it and their configuration files."""
 
-    def __init__(self, name):
-        self.lab = Lab(f"{name}{os.getpid()}")
+    def __init__(self, name, **how):
+        self.lab = Lab(f"{name}{os.getpid()}", **how)
         self.directory = None
 
     def __enter__(self):

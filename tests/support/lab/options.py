@@ -52,7 +52,8 @@ def _port(text):
 
 
 def _address(text):
-    return str(ipaddress.ip_network(text, strict=False)).removesuffix("/32").removesuffix("/128")
+    block = ipaddress.ip_network(text, strict=False)
+    return str(block.network_address if block.num_addresses == 1 else block)
 
 
 def _percent(text):
