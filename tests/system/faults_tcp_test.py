@@ -96,6 +96,7 @@ REJECTIONS = [
     v4("reject, the destination itself", "reject", "server", REFUSED, code="port-unreachable"),
     v4("reject admin-prohibited, the destination itself", "reject", "server", REFUSED, code="admin-prohibited"),
     v4("reject, this machine", "reject", "client", OWN_FILTER, code="admin-prohibited"),
+    v6("reject, this machine, IPv6", "reject", "client", OWN_FILTER, code="admin-prohibited"),
 ]
 
 RESETS = [
@@ -106,7 +107,10 @@ RESETS = [
     v4("rst, internet, prerouting", "rst", "internet", blocked(2, 3), hook="prerouting"),
     v4("rst, internet, forward: only the received TTL tells it", "rst", "internet", blocked(3, 4)),
     v4("really closed", "closed", None, CLOSED, proto="tcp"),
-    v4("rst, this machine", "rst", "client", OWN_FILTER),
+    # Its reset is heard even by a socket bound to the link, and comes with the TTL of a gateway's: not to be told from
+    # "rst, site, prerouting" by packets.
+    v4("rst, this machine: never a box beyond the gateway", "rst", "client",
+       Outcome(("blocked",), ("host", "site", "unknown"), ((0, 1), None))),
     Row("whole address reset at the site: TCP alone, the datagrams' way tells the distance",
         (fault("rst", "site", address=A),), (at("provisioning", blocked(1, 2), A), at("provisioning", OPEN, B)), FAILS),
     v6("rst, site, IPv6", "rst", "site", blocked(1, 2)),

@@ -76,7 +76,7 @@ DATAGRAMS = [
         (fault("drop", "site", proto="udp"),),
         (at("data", blocked(1, 2), PRIMARY, 4200), at("data-dr", blocked(1, 2), DR, 4200), at("provisioning", OPEN)),
         {"data": "fail", "data-dr": "fail", "provisioning": "pass"}),
-    Row("loss of a fifth of the datagrams is no block", (fault("loss", "site", proto="udp", percent=20),),
+    Row("loss of a tenth of the datagrams is no block", (fault("loss", "site", proto="udp", percent=10),),
         (at("data", Outcome(("permitted", "unproven"))), at("data-dr", Outcome(("permitted", "unproven")))),
         proof=False),
     Row("udp, IPv6: a service that says nothing", (), (at("data", PERMITTED, SERVER6),), {"data": "pass"},

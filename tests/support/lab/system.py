@@ -127,8 +127,17 @@ def wait_until(question, patience, interval=0.01):
 
 
 def kill_one(pid, namespaces):
-    """Kills a process if it (still) lives in one of the namespaces, and waits until it is gone."""
-    while pid in pids_in(namespaces):
+    """Kills a process if it (still) lives in one of the namespaces, and waits until its sockets are closed."""
+    if pid in pids_in(namespaces):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        time.sleep(0.002)
+        while not _has_ended(pid):
+            time.sleep(0.002)
+
+
+def _has_ended(pid):
+    """A dying process leaves its namespaces first and closes its files later: only a zombie has done both."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
