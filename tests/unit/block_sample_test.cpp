@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <gtest/gtest.h>
 #include <map>
+#include <utility>
 
 namespace reachd {
 namespace {
@@ -154,6 +155,20 @@ TEST(block_sample, is_paced_below_what_a_router_answers)
     EXPECT_EQ(holes_of(out), texts{"17.64.0.0/12"});
 }
 
+TEST(block_sample, spaces_the_tries_of_an_address_when_probes_follow_each_other_fast)
+{
+    const auto out =
+        run(make_target_block("17.1.2.0/30"), make_world({dropped("17.1.2.2/31")}), {.spacing = 10ms});
+    std::map<ip_address, time_point> last;
+    for (const auto& one : out.sent) {
+        if (one.why == probe_reason::retry) { // counted from the end of the try before, two seconds after it
+            EXPECT_GE(one.when - last.at(one.to), 2s + 1100ms) << to_text(one.to);
+        }
+        last[one.to] = one.when;
+    }
+    EXPECT_EQ(holes_of(out), texts{"17.1.2.2/31"});
+}
+
 // --- silence and controls ---
 
 TEST(block_sample, tries_silence_three_times_before_it_counts)
@@ -254,26 +269,54 @@ TEST(block_sample, leaves_undecided_what_an_outage_to_the_end_left_open)
     EXPECT_EQ(out.result.clean + out.result.undecided, 256U);
 }
 
-TEST(block_sample, blames_no_router_for_rejections_that_end_with_the_outage)
+// Answers at once, by a function of the address and the time.
+template <class Answer>
+block_result run_scripted(const block_target& target, Answer answer)
 {
-    // As a router without a route does: network unreachable for everything, the control too.
-    block_sample sample{make_target_block(), 11, {}};
+    block_sample sample{target, 11, {}};
     auto now = world_begin;
-    const auto from = world_begin + 60s;
-    const auto until = world_begin + 100s;
     for (auto action = sample.next({}, now); !std::holds_alternative<block_sample::done>(action);
          action = sample.next({}, now)) {
         if (const auto* one = std::get_if<block_sample::probe>(&action)) {
-            const bool down = from <= now && now < until;
-            const auto answer = down ? block_answer::rejected : block_answer::passed;
-            sample.record(one->to, {answer, make_address(gateway_text)}, now);
+            sample.record(one->to, {answer(one->why, now), make_address(gateway_text)}, now);
         } else if (const auto* wait = std::get_if<block_sample::wait_until>(&action)) {
             now = wait->when;
         }
     }
-    const auto out = sample.result({});
-    EXPECT_EQ(out.clean, 256U);
-    EXPECT_TRUE(out.holes.empty());
+    return sample.result({});
+}
+
+TEST(block_sample, blames_no_router_for_rejections_that_end_with_the_outage)
+{
+    // As a router without a route does: network unreachable for everything, the control too.
+    for (const auto& [from, until] :
+         {std::pair{60s, 100s}, std::pair{5s, 12s}}) { // the second: no control in it
+        SCOPED_TRACE(from.count());
+        const auto out = run_scripted(make_target_block(), [&](probe_reason, time_point now) {
+            const bool down = world_begin + from <= now && now < world_begin + until;
+            return down ? block_answer::rejected : block_answer::passed;
+        });
+        EXPECT_EQ(out.clean, 256U);
+        EXPECT_TRUE(out.holes.empty());
+    }
+}
+
+TEST(block_sample, counts_no_try_that_a_failing_control_follows)
+{
+    for (const auto answer : {block_answer::silent, block_answer::rejected}) {
+        SCOPED_TRACE(to_string(answer));
+        bool tried = false; // since the last control that passed
+        unsigned tries = 0;
+        const auto out = run_scripted(make_target_block("17.1.2.3/32"), [&](probe_reason why, time_point) {
+            if (why == probe_reason::positive_control) {
+                return std::exchange(tried, false) ? block_answer::rejected : block_answer::passed;
+            }
+            tried = true;
+            return ++tries <= 12 ? answer : block_answer::passed;
+        });
+        EXPECT_EQ(out.clean, 1U);
+        EXPECT_EQ(out.blocked, 0U);
+    }
 }
 
 TEST(block_sample, tries_more_often_where_packets_are_lost)
