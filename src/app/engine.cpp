@@ -367,7 +367,13 @@ endpoint_order engine::order_for(const outbound_row& row, const endpoint_state& 
     }
     const bool named_tcp = !one.name.empty() && one.transport == transport::tcp;
     const bool wants_service = row.expect == expectation::service;
-    if (named_tcp && one.port == https_port && wants_service) {
+    const bool bare_service = one.name.empty() && one.transport == transport::tcp && wants_service;
+    if (bare_service) {
+        order.confirm = confirm_with::line_end;
+        order.greet = one.port == https_port ? greeting::tls_unverified
+                    : one.port == http_port  ? greeting::http_unverified
+                                             : greeting::none;
+    } else if (named_tcp && one.port == https_port && wants_service) {
         order.greet = greeting::tls;
     } else if (named_tcp && one.port == http_port && row.expect != expectation::blocked) {
         order.greet = wants_service ? greeting::http : greeting::http_if_answered;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "reachd/net/socket_options.hpp"
+#include "reachd/net/tcp_confirm.hpp"
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ssl/context.hpp>
@@ -18,17 +19,20 @@ namespace reachd {
 
 // What is to be said on a connection that stands.
 enum class greeting : std::uint8_t {
-    none,
+    none,             // one more segment from the peer's TCP is enough
     tls,              // handshake with SNI and verification
+    tls_unverified,   // handshake with a bare address; without one, its TCP's acknowledgement is enough
     http,             // HEAD; a failure counts
+    http_unverified,  // HEAD by address; without an answer, its TCP's acknowledgement is enough
     http_if_answered, // HEAD; only an answer counts, as the row asks for the path alone
 };
 
 struct endpoint_order {
     endpoint target;
-    std::string name; // for SNI and Host
+    std::string name; // for SNI and Host; "" for a bare address
     way_out way;
     greeting greet = greeting::none;
+    confirm_with confirm = confirm_with::fin; // where nothing is said
     unsigned attempts = 2;
     milliseconds timeout{3000}; // of each attempt and of each exchange after it
 };
