@@ -3,6 +3,7 @@
 
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/http_probe.hpp"
+#include "reachd/net/tcp_facts.hpp"
 #include "reachd/net/tcp_probe.hpp"
 #include "reachd/net/tls_probe.hpp"
 #include "reachd/net/udp_probe.hpp"
@@ -64,14 +65,68 @@ asio::awaitable<observation> send_once(endpoint_order order)
     }
 }
 
+bool is_answer(const observation& said)
+{
+    return std::holds_alternative<tls_answer>(said.what) || std::holds_alternative<http_answer>(said.what);
+}
+
+bool is_lost(const observation& said)
+{
+    return is_silence(said) || is_cut(said);
+}
+
+// What a failed greeting proves where nobody had to speak it: the peer's TCP took our data, or the data
+// never came there, although the handshake did.
+asio::awaitable<observation>
+go_by_tcp(asio::ip::tcp::socket& socket, observation said, std::uint64_t before, time_point deadline)
+{
+    if (is_answer(said) || std::holds_alternative<not_measured>(said.what)) {
+        co_return said;
+    }
+    const bool over = is_lost(said);
+    const auto until = over ? steady::now() : deadline;
+    const bool taken = co_await data_acknowledged(socket, before, until);
+    if (taken) {
+        said.what = acknowledged{.data = true};
+    } else if (!over) {
+        said.what = no_reply{}; // it spoke of its own accord and took nothing of ours
+    }
+    co_return said;
+}
+
+// A bare address in a URL (RFC 3986 section 3.2.2).
+std::string host_of(const endpoint_order& order)
+{
+    const auto& address = order.target.address;
+    if (!order.name.empty()) {
+        return order.name;
+    }
+    return address.is_v4() ? to_text(address) : "[" + to_text(address) + "]";
+}
+
 asio::awaitable<observation>
 greet(asio::ip::tcp::socket& socket, endpoint_order order, std::shared_ptr<asio::ssl::context> trust)
 {
     const auto deadline = steady::now() + order.timeout;
-    if (order.greet == greeting::tls) {
-        co_return co_await tls_greeting(socket, std::move(trust), order.name, deadline);
+    const auto facts = read_tcp_facts(socket.native_handle());
+    const auto before = facts ? facts->bytes_acknowledged : 0;
+    auto host = host_of(order);
+    switch (order.greet) {
+    case greeting::none: co_return co_await tcp_confirm(socket, order.confirm, deadline);
+    case greeting::tls: co_return co_await tls_greeting(socket, std::move(trust), order.name, deadline);
+    case greeting::tls_unverified: {
+        std::string nobody;
+        auto said = co_await tls_greeting(socket, std::move(trust), std::move(nobody), deadline);
+        co_return co_await go_by_tcp(socket, std::move(said), before, deadline);
     }
-    co_return co_await http_head(socket, order.name, deadline);
+    case greeting::http: co_return co_await http_head(socket, std::move(host), deadline);
+    case greeting::http_unverified:
+    case greeting::http_if_answered: {
+        auto said = co_await http_head(socket, std::move(host), deadline);
+        co_return co_await go_by_tcp(socket, std::move(said), before, deadline);
+    }
+    }
+    co_return observation{};
 }
 
 asio::awaitable<std::vector<observation>>
@@ -86,24 +141,17 @@ check_tcp(endpoint_order order, std::shared_ptr<asio::ssl::context> trust, befor
         made.seen.attempt = attempt;
         settle_wait(made.seen, order.timeout);
         seen.push_back(std::move(made.seen));
-        if (is_silence(seen.back())) {
+        if (is_lost(seen.back())) {
             continue;
         }
-        if (!made.socket || order.greet == greeting::none) {
+        if (!made.socket) {
             break;
         }
         auto said = co_await greet(*made.socket, order, trust);
         said.attempt = attempt;
         settle_wait(said, order.timeout);
-        const bool lost = is_silence(said) || is_cut(said);
-        if (order.greet == greeting::http_if_answered) {
-            if (std::holds_alternative<http_answer>(said.what)) {
-                seen.push_back(std::move(said));
-            }
-            break;
-        }
         seen.push_back(std::move(said));
-        if (!lost) {
+        if (!is_lost(seen.back())) {
             break;
         }
     }

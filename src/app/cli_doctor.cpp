@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What this machine can and cannot measure, in sentences. Sends nothing but one DNS question a server.
+#include "doctor_findings.hpp"
 #include "reachd/app/cli.hpp"
 #include "reachd/app/site_check.hpp"
 #include "reachd/core/json.hpp"
 #include "reachd/net/local_network_reader.hpp"
 #include "reachd/net/resolver.hpp"
+#include "reachd/net/socket_options.hpp"
 #include "reachd/net/tls_probe.hpp"
-#include "reachd/net/udp_probe.hpp"
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
@@ -19,7 +20,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timex.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 namespace reachd {
@@ -27,18 +27,6 @@ namespace reachd {
 namespace asio = boost::asio;
 
 namespace {
-
-enum class health : std::uint8_t {
-    good,
-    limited, // works with less
-    bad,     // something cannot be measured
-};
-
-struct finding {
-    health how;
-    std::string topic;
-    std::string sentence;
-};
 
 const char* word_of(health how)
 {
@@ -57,45 +45,6 @@ T run(asio::awaitable<T> task)
     auto answer = asio::co_spawn(context, std::move(task), asio::use_future);
     context.run();
     return answer.get();
-}
-
-// ICMP errors during a TCP connect reach an unprivileged socket since Linux 5.9 (45af29ca761c,
-// "tcp: allow traceroute -Mtcp for unpriv users").
-finding check_kernel()
-{
-    utsname name{};
-    ::uname(&name);
-    int major = 0;
-    int minor = 0;
-    std::sscanf(name.release, "%d.%d", &major, &minor);
-    if (major > 5 || (major == 5 && minor >= 9)) {
-        return {
-            health::good, "kernel",
-            fmt::format("Linux {} tells who sent an ICMP error about a TCP connect.", name.release)
-        };
-    }
-    return {
-        health::limited,
-        "kernel",
-        fmt::format(
-            "Linux {} is older than 5.9: who rejected a TCP connect stays unknown; verdicts say so.",
-            name.release
-        ),
-    };
-}
-
-finding check_error_queue()
-{
-    const endpoint closed{*parse_address("127.0.0.1"), 9, transport::udp};
-    const auto seen = run(udp_exchange(closed, {}, steady::now() + milliseconds{200}));
-    if (std::holds_alternative<icmp_error>(seen.what)) {
-        return {health::good, "icmp", "ICMP errors reach this user's UDP sockets (tried on loopback)."};
-    }
-    return {
-        health::limited,
-        "icmp",
-        fmt::format("No ICMP error came for a closed UDP port on loopback ({}).", describe(seen.what)),
-    };
 }
 
 finding check_descriptors(const plan* what)
@@ -241,8 +190,7 @@ std::vector<finding> examine(const paths& where)
             out.push_back({health::bad, "files", to_text(fault)});
         }
     }
-    out.push_back(check_kernel());
-    out.push_back(check_error_queue());
+    check_sockets(out);
     out.push_back(check_descriptors(what));
     out.push_back(check_clock());
     check_routes(out);

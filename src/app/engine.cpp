@@ -431,6 +431,7 @@ endpoint_order engine::order_for(const outbound_row& row, const endpoint_state& 
         order.way = {.interface = from->interface, .source = from->source};
     }
     order.greet = greeting_for(row, one.name, one.port);
+    order.confirm = row.expect == expectation::service ? confirm_with::line_end : confirm_with::fin;
     return order;
 }
 

@@ -140,7 +140,7 @@ void find_portals(const plan& what, site_state& site)
 {
     std::map<std::string, std::set<std::string>> names_by_host;
     each_endpoint(what, site, [&](const plan_row&, endpoint_state& one) {
-        if (auto host = foreign_redirect(one); !host.empty()) {
+        if (auto host = foreign_redirect(one); !host.empty() && !one.name.empty()) {
             names_by_host[host].insert(one.name);
         }
     });
@@ -150,11 +150,15 @@ void find_portals(const plan& what, site_state& site)
             return;
         }
         const auto& names = names_by_host[host];
-        const bool for_all = std::ranges::any_of(names, [&](const std::string& name) {
-            return are_unrelated(name, one.name);
-        });
+        // A bare address has no owner's name: others must show that the redirect is for all.
+        const auto& own = one.name.empty() && !names.empty() ? *names.begin() : one.name;
+        const bool for_all =
+            std::ranges::any_of(names, [&](const std::string& name) { return are_unrelated(name, own); });
         const auto address = parse_address(host);
         const bool is_private = address && is_special_purpose(*address);
+        if (one.name.empty() && !for_all && !is_private) {
+            return; // it sends to its own name
+        }
         one.judged.stage = stage::reply;
         one.judged.blame = blame::unknown;
         one.judged.where.reset();
@@ -170,7 +174,7 @@ void find_portals(const plan& what, site_state& site)
 bool is_verified(const endpoint_state& one)
 {
     const auto* answer = one.seen.empty() ? nullptr : std::get_if<tls_answer>(&one.seen.back().what);
-    return answer && answer->problem.empty();
+    return answer && answer->problem.empty() && !answer->anonymous;
 }
 
 // A resolver that gives one and the same answer for names of different owners forges it.

@@ -14,7 +14,9 @@ const char* to_string(greeting value)
     switch (value) {
     case greeting::none: return "none";
     case greeting::tls: return "tls";
+    case greeting::tls_unverified: return "tls_unverified";
     case greeting::http: return "http";
+    case greeting::http_unverified: return "http_unverified";
     case greeting::http_if_answered: return "http_if_answered";
     }
     return "";
@@ -22,12 +24,17 @@ const char* to_string(greeting value)
 
 greeting greeting_for(const outbound_row& row, std::string_view name, std::uint16_t port)
 {
-    const bool named_tcp = !name.empty() && row.transport == transport::tcp;
     const bool wants_service = row.expect == expectation::service;
-    if (named_tcp && port == https_port && wants_service) {
-        return greeting::tls;
+    if (row.transport != transport::tcp || row.expect == expectation::blocked) {
+        return greeting::none;
     }
-    if (named_tcp && port == http_port && row.expect != expectation::blocked) {
+    if (port == https_port && wants_service) {
+        return name.empty() ? greeting::tls_unverified : greeting::tls;
+    }
+    if (port == http_port && name.empty()) {
+        return wants_service ? greeting::http_unverified : greeting::none;
+    }
+    if (port == http_port) {
         return wants_service ? greeting::http : greeting::http_if_answered;
     }
     return greeting::none;

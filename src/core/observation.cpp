@@ -50,6 +50,11 @@ const char* unreachable_v6(std::uint8_t code)
 
 std::string describe_tls(const tls_answer& tls)
 {
+    if (tls.anonymous) {
+        return fmt::format(
+            "{} for {}, issued by {} (no name to verify)", tls.protocol, tls.subject, tls.issuer
+        );
+    }
     if (tls.problem.empty()) {
         return fmt::format("{} for {}, issued by {}", tls.protocol, tls.subject, tls.issuer);
     }
@@ -187,9 +192,12 @@ void add_details(nlohmann::json& out, const outcome& what)
                     {"subject", seen.subject},
                     {"issuer", seen.issuer},
                     {"not_after", seen.not_after},
-                    {"verified", seen.problem.empty()},
+                    {"verified", seen.problem.empty() && !seen.anonymous},
                     {"problem", seen.problem},
                 };
+                if (seen.anonymous) {
+                    out["tls"]["anonymous"] = true;
+                }
             },
             [](const tls_refused&) {},
             [&](const http_answer& seen) {

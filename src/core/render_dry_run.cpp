@@ -31,6 +31,12 @@ std::string greeting_text(const std::string& said)
     if (said == "tls") {
         return "TLS handshake with the name (SNI)";
     }
+    if (said == "tls_unverified") {
+        return "TLS handshake (no name to verify)";
+    }
+    if (said == "http_unverified") {
+        return "HTTP HEAD by address";
+    }
     if (said == "http" || said == "http_if_answered") {
         return "HTTP HEAD";
     }

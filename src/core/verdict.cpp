@@ -159,6 +159,11 @@ verdict judge_tls(const tls_answer& tls)
         .blame = blame::unknown,
         .sentence = fmt::format("answers with a verified certificate, issued by {}", tls.issuer),
     };
+    if (tls.anonymous) {
+        out.sentence =
+            fmt::format("answers with TLS; certificate issued by {} (no name to verify)", tls.issuer);
+        return out;
+    }
     if (tls.problem.empty()) {
         return out;
     }
@@ -240,7 +245,8 @@ struct judge_outcome {
     verdict operator()(const icmp_error& seen) const { return judge_icmp(target, seen, local); }
     verdict operator()(const no_reply& seen) const
     {
-        return last.kind == probe_kind::tls || last.kind == probe_kind::http_head
+        return last.kind == probe_kind::tls || last.kind == probe_kind::http_head ||
+                       last.kind == probe_kind::tcp_confirm
                  ? judge_lost_answer(answer_stage(), describe(outcome{seen}))
                  : judge_silence(target, last, seen);
     }

@@ -97,4 +97,22 @@ asio::awaitable<observation> tcp_confirm(tcp::socket& socket, confirm_with what,
     co_return out;
 }
 
+asio::awaitable<bool> data_acknowledged(tcp::socket& socket, std::uint64_t before, time_point deadline)
+{
+    const int fd = socket.native_handle();
+    for (duration pause = first_look;; pause = std::min<duration>(2 * pause, longest_look)) {
+        const auto facts = read_tcp_facts(fd);
+        const bool yes = facts && facts->bytes_acknowledged > before;
+        const bool over = !facts || facts->state == tcp_state_close || steady::now() >= deadline;
+        if (yes || over) {
+            co_return yes;
+        }
+        const auto when = std::min(deadline, steady::now() + pause);
+        const bool slept = co_await sleep_until(when);
+        if (!slept) {
+            co_return false;
+        }
+    }
+}
+
 } // namespace reachd

@@ -19,8 +19,10 @@ std::optional<tcp_facts> read_tcp_facts(int fd)
     }
     tcp_facts out{
         .state = info.tcpi_state,
+        .timeouts = info.tcpi_retransmits,
         .in_flight_again = info.tcpi_retrans,
         .retransmitted = info.tcpi_total_retrans,
+        .bytes_acknowledged = info.tcpi_bytes_acked,
         .peer_window = {},
     };
     if (size >= offsetof(tcp_info, tcpi_snd_wnd) + sizeof info.tcpi_snd_wnd) {

@@ -164,9 +164,11 @@ asio::awaitable<observation> tls_greeting(
     const auto begun = steady::now();
     ssl::stream<asio::ip::tcp::socket&> stream{socket, *trust};
     SSL* handle = stream.native_handle();
-    // SSL_set_tlsext_host_name(), whose macro has an old-style cast.
-    SSL_ctrl(handle, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name.data());
-    SSL_set1_host(handle, name.c_str());
+    if (!name.empty()) {
+        // SSL_set_tlsext_host_name(), whose macro has an old-style cast.
+        SSL_ctrl(handle, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name.data());
+        SSL_set1_host(handle, name.c_str());
+    }
     chain_faults faults;
     const auto note_fault = [&faults](bool good, ssl::verify_context& context) {
         if (!good) {
@@ -187,7 +189,9 @@ asio::awaitable<observation> tls_greeting(
     } else if (code) {
         out.what = outcome_of_error(code);
     } else {
-        out.what = read_certificate(handle, faults);
+        auto answer = read_certificate(handle, faults);
+        answer.anonymous = name.empty();
+        out.what = std::move(answer);
     }
     co_return out;
 }

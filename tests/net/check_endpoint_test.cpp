@@ -26,6 +26,22 @@ conversation answering(const std::string& text)
     return [text](tcp::socket socket) { return answer(std::move(socket), text); };
 }
 
+asio::awaitable<void> note_request(tcp::socket socket, std::shared_ptr<std::string> heard)
+{
+    heard->resize(2048);
+    heard->resize(co_await socket.async_read_some(asio::buffer(*heard), asio::use_awaitable));
+    co_await asio::async_write(
+        socket, asio::buffer("HTTP/1.1 204 No Content\r\n\r\n", 27), asio::use_awaitable
+    );
+}
+
+asio::awaitable<void> reset_unasked(tcp::socket socket)
+{
+    socket.set_option(asio::socket_base::linger{true, 0});
+    socket.close();
+    co_return;
+}
+
 asio::awaitable<void>
 count_datagrams(std::shared_ptr<udp::socket> socket, std::size_t* count, std::size_t answer_from)
 {
@@ -64,7 +80,7 @@ TEST_F(check_endpoint_test, asks_once_when_the_destination_says_something)
 {
     const listener open{io, "127.0.0.1"};
     const closed_port closed{io, "127.0.0.1"};
-    EXPECT_EQ(check(order_to(open.where())), "1 connected");
+    EXPECT_EQ(check(order_to(open.where())), "1 connected, 1 acknowledged");
     EXPECT_EQ(check(order_to(closed.where())), "1 refused");
     EXPECT_EQ(check(order_to(closed.where(), greeting::tls)), "1 refused");
 }
@@ -92,7 +108,7 @@ TEST_F(check_endpoint_test, greets_on_the_connection_that_it_made)
     EXPECT_EQ(judged(tls.where()).kind, verdict_kind::open);
     const server http{io, "127.0.0.1", answering("HTTP/1.1 200 OK\r\n\r\n")};
     EXPECT_EQ(check(order_to(http.where(), greeting::http)), "1 connected, 1 http");
-    EXPECT_EQ(check(order_to(http.where())), "1 connected");
+    EXPECT_EQ(check(order_to(http.where())), "1 connected, 1 acknowledged");
 }
 
 TEST_F(check_endpoint_test, does_not_repeat_a_certificate_that_is_not_trusted)
@@ -147,10 +163,10 @@ TEST_F(check_endpoint_test, counts_only_an_answer_where_the_path_alone_matters)
     const server redirecting{io, "127.0.0.1", answering("HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n")};
     EXPECT_EQ(check(order_to(redirecting.where(), greeting::http_if_answered)), "1 connected, 1 http");
     const server mute{io, "127.0.0.1", listen_only};
-    EXPECT_EQ(check(order_to(mute.where(), greeting::http_if_answered)), "1 connected");
+    EXPECT_EQ(check(order_to(mute.where(), greeting::http_if_answered)), "1 connected, 1 acknowledged");
     EXPECT_EQ(judged(mute.where()).kind, verdict_kind::open);
     const server other{io, "127.0.0.1", answering("220 ftp ready\r\n\r\n")};
-    EXPECT_EQ(check(order_to(other.where(), greeting::http_if_answered)), "1 connected");
+    EXPECT_EQ(check(order_to(other.where(), greeting::http_if_answered)), "1 connected, 1 acknowledged");
 }
 
 TEST_F(check_endpoint_test, sends_a_datagram_for_each_attempt_until_one_is_answered)
@@ -199,7 +215,10 @@ TEST_F(check_endpoint_test, waits_a_little_for_descriptors_that_others_hold)
         task.advance();
         EXPECT_FALSE(task.done());
         limit.lift();
-        EXPECT_EQ(in_words(task.wait()), target.transport == transport::tcp ? "1 connected" : "1 icmp");
+        EXPECT_EQ(
+            in_words(task.wait()),
+            target.transport == transport::tcp ? "1 connected, 1 acknowledged" : "1 icmp"
+        );
     }
 }
 
@@ -226,6 +245,95 @@ TEST_F(check_endpoint_test, says_cancelled_when_cancelled_during_an_attempt)
         EXPECT_TRUE(is_not_measured(task.wait().back(), local_cause::cancelled));
         EXPECT_LT(steady::now(), begun + slack);
     }
+}
+
+// --- bare addresses, and what a handshake alone does not prove ---
+
+TEST_F(check_endpoint_test, notes_a_certificate_of_a_bare_address_without_judging_it)
+{
+    const authority foreign{"Foreign CA"};
+    for (const auto* issuer : {&known, &foreign}) {
+        const auto identity = issuer->identity(service_name);
+        const server peer{io, "127.0.0.1", [identity](tcp::socket socket) {
+                              return greet_by_tls(std::move(socket), identity);
+                          }};
+        auto order = order_to(peer.where(), greeting::tls_unverified);
+        order.name.clear();
+        EXPECT_EQ(check(order), "1 connected, 1 tls");
+        const auto& answer = std::get<tls_answer>(seen.back().what);
+        EXPECT_TRUE(answer.anonymous);
+        EXPECT_EQ(answer.problem.empty(), issuer == &known);
+        EXPECT_EQ(answer.subject, service_name);
+        EXPECT_EQ(judged(peer.where()).kind, verdict_kind::open);
+    }
+}
+
+TEST_F(check_endpoint_test, asks_a_bare_address_by_its_own_host)
+{
+    for (const std::string address : {"127.0.0.1", "::1"}) {
+        if (address == "::1" && !has_ipv6()) {
+            continue;
+        }
+        const auto heard = std::make_shared<std::string>();
+        const server peer{io, address, [heard](tcp::socket socket) {
+                              return note_request(std::move(socket), heard);
+                          }};
+        auto order = order_to(peer.where(), greeting::http_unverified);
+        order.name.clear();
+        EXPECT_EQ(check(order), "1 connected, 1 http");
+        const std::string host = address == "::1" ? "Host: [::1]\r\n" : "Host: 127.0.0.1\r\n";
+        EXPECT_NE(heard->find(host), std::string::npos) << *heard;
+    }
+}
+
+TEST_F(check_endpoint_test, is_content_that_the_peers_tcp_took_the_data_where_nobody_had_to_speak_it)
+{
+    const server mute{io, "127.0.0.1", listen_only};
+    const server other{io, "127.0.0.1", answering("SSH-2.0-OpenSSH_9.2\r\n\r\n")};
+    const server closing{io, "127.0.0.1", answering("")};
+    const server cutting{io, "127.0.0.1", reset};
+    for (const auto greet : {greeting::tls_unverified, greeting::http_unverified}) {
+        for (const auto* peer : {&mute, &other, &closing, &cutting}) {
+            EXPECT_EQ(check(order_to(peer->where(), greet)), "1 connected, 1 acknowledged");
+            EXPECT_TRUE(std::get<acknowledged>(seen.back().what).data);
+            EXPECT_EQ(judged(peer->where()).kind, verdict_kind::open);
+        }
+    }
+}
+
+TEST_F(check_endpoint_test, calls_it_blocked_when_the_handshake_passes_and_the_data_does_not)
+{
+    const server mute{io, "127.0.0.1", listen_only};
+    const auto port = std::to_string(mute.where().port);
+    const bool made =
+        command("nft add table inet rtest") &&
+        command("nft 'add chain inet rtest in { type filter hook input priority 0; }'") &&
+        command("nft 'add rule inet rtest in tcp dport " + port + " tcp flags & psh == psh drop'");
+    if (!made) {
+        GTEST_SKIP() << "no packet filter here";
+    }
+    for (const auto greet :
+         {greeting::tls_unverified, greeting::http_unverified, greeting::http_if_answered, greeting::none}) {
+        auto order = order_to(mute.where(), greet);
+        order.confirm = confirm_with::line_end;
+        order.attempts = 2;
+        EXPECT_EQ(check(order), "1 connected, 1 no_reply, 2 connected, 2 no_reply");
+        EXPECT_EQ(judged(mute.where()).kind, verdict_kind::blocked);
+        EXPECT_TRUE(judged(mute.where()).sentence.starts_with("connects, but then: "))
+            << judged(mute.where()).sentence;
+    }
+    EXPECT_EQ(check(order_to(mute.where())), "1 connected, 1 acknowledged"); // a FIN alone passes
+    command("nft delete table inet rtest");
+}
+
+TEST_F(check_endpoint_test, tries_again_when_nobody_confirms_the_connection)
+{
+    std::size_t connections = 0;
+    const auto second_time = [&connections](tcp::socket socket) {
+        return ++connections == 1 ? reset_unasked(std::move(socket)) : listen_only(std::move(socket));
+    };
+    const server peer{io, "127.0.0.1", second_time};
+    EXPECT_EQ(check(order_to(peer.where())), "1 cut_off, 2 connected, 2 acknowledged");
 }
 
 } // namespace

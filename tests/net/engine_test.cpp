@@ -173,8 +173,27 @@ TEST_F(engine_test, greets_by_the_name_where_the_port_says_how)
     EXPECT_EQ(row(0).endpoints[0].judged.kind, verdict_kind::intercepted);
     EXPECT_TRUE(is<tls_answer>(row(0).endpoints[1].seen.back()));
     EXPECT_EQ(row(0).endpoints[1].judged.kind, verdict_kind::open);
-    for (const auto& one : row(1).endpoints) {
-        EXPECT_EQ(one.seen.size(), 1U); // nothing to verify: the connect is all
+    ASSERT_EQ(row(1).endpoints.size(), 2U);
+    EXPECT_TRUE(is<http_answer>(row(1).endpoints[0].seen.back()));
+    const auto& bare = row(1).endpoints[1];
+    ASSERT_TRUE(is<tls_answer>(bare.seen.back()));
+    EXPECT_TRUE(std::get<tls_answer>(bare.seen.back().what).anonymous);
+    EXPECT_EQ(bare.judged.kind, verdict_kind::open);
+}
+
+TEST_F(engine_test, asks_a_connection_for_more_than_its_handshake)
+{
+    const listener open{io, "127.0.0.1"};
+    add("service", row_to(open.where()));
+    add("path", row_to(open.where(), expectation::path));
+    add("blocked", row_to(open.where(), expectation::blocked));
+    probe_all();
+    for (std::size_t i = 0; i < 3; ++i) {
+        ASSERT_EQ(row(i).endpoints[0].seen.size(), 2U);
+        const auto& confirmed = row(i).endpoints[0].seen.back();
+        EXPECT_EQ(confirmed.kind, probe_kind::tcp_confirm);
+        ASSERT_TRUE(is<acknowledged>(confirmed));
+        EXPECT_EQ(std::get<acknowledged>(confirmed.what).data, i == 0); // a line end for a service alone
     }
 }
 

@@ -285,6 +285,30 @@ private:
     bool made_ = false;
 };
 
+TEST_P(tcp_connect_test, blames_this_machines_own_drop_and_not_that_of_others)
+{
+    constexpr milliseconds past_a_retransmission{1200};
+    listener silent{io, GetParam()};
+    silent.fall_silent();
+    EXPECT_TRUE(is<no_reply>(connect(silent.where(), {}, past_a_retransmission)));
+
+    const std::string dropped = "tcp dport " + std::to_string(silent.where().port) + " drop";
+    const bool made = command("nft add table inet rtest") &&
+                      command("nft 'add chain inet rtest out { type filter hook output priority 0; }'") &&
+                      command("nft add rule inet rtest out " + dropped);
+    if (!made) {
+        GTEST_SKIP() << "no packet filter here";
+    }
+    EXPECT_TRUE(is<no_reply>(connect(silent.where(), {}, soon))); // nothing was sent again: nothing is known
+    const auto seen = connect(silent.where(), {}, past_a_retransmission);
+    command("nft delete table inet rtest");
+    ASSERT_TRUE(is_not_measured(seen, local_cause::refused_here));
+    EXPECT_EQ(std::get<not_measured>(seen.what).error_number, EPERM);
+    const auto judged = judge_alone(silent.where(), seen);
+    EXPECT_EQ(judged.kind, verdict_kind::blocked);
+    EXPECT_EQ(judged.blame, blame::host);
+}
+
 TEST_P(tcp_connect_test, takes_an_icmp_error_for_what_it_says_and_not_for_a_reset)
 {
     struct {

@@ -127,10 +127,9 @@ class Healthy(SystemTest):
     def probes_of(name, one):
         if one["transport"] == "udp":
             return 2  # both attempts
-        greeted = one["name"] and (one["port"] == 80 or (one["port"] == 443 and name != "session"))
-        return 2 if greeted else 1
+        return 1 if one["verdict"] == "closed" else 2  # the handshake, and what confirms it
 
-    def test_named_hosts_are_greeted_and_bare_addresses_are_not(self):
+    def test_named_hosts_are_verified_and_bare_addresses_only_asked(self):
         maps = row(self.report, "maps")
         for address in MAPS_AT:
             secure = endpoint(maps, address, 443)
@@ -140,7 +139,10 @@ class Healthy(SystemTest):
             plain = endpoint(maps, address, 80)
             self.assertEqual((plain["stage"], plain["evidence"][-1]["http"]["status"]), ("reply", 200))
         for one in row(self.report, "provisioning")["endpoints"]:
-            self.assertEqual((one["stage"], one["evidence"][-1]["outcome"]), ("connect", "connected"))
+            last = one["evidence"][-1]
+            self.assertEqual(last["outcome"], {443: "tls", 80: "http"}.get(one["port"], "acknowledged"))
+            if one["port"] == 443:
+                self.assertEqual((last["tls"]["verified"], last["tls"]["anonymous"]), (False, True))
 
     def test_a_long_range_is_told_in_runs(self):
         session = row(self.report, "session")

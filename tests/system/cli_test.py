@@ -260,7 +260,10 @@ class Doctor(SystemTest):
         sentences = " ".join(sentence for _, _, sentence in said)
         for words in ("and its 2 catalogues are sound.", "There is an IPv4 route", "There is an IPv6 route",
                       f"{GATEWAY} is a gateway", f"DNS server {DNS1} on ", f"DNS server {DNS2} on ",
-                      "The trust store can be read.", "ICMP errors reach this user's UDP sockets"):
+                      "The trust store can be read.", "ICMP errors reach this user's UDP sockets",
+                      "IP_RECVERR tells who", "IP_TTL finds the hop", "IP_MINTTL tells a server's RST",
+                      "IPV6_MINHOPCOUNT tells a server's RST", "SO_BINDTODEVICE tells this machine's own",
+                      "TCP_INFO tells the window"):
             self.assertIn(words, sentences)
         text = self.site.reachctl("doctor").stdout
         self.assertLessEqual(max(map(len, text.splitlines())), 80)

@@ -131,10 +131,24 @@ class OwnFilter(SystemTest):
                     else:
                         self.assert_verdict(one, "open")
 
-    def test_connection_that_this_machine_drops_in_silence_blames_nobody(self):
-        """Linux hides a dropped SYN from connect(): docs/LAB.md."""
+    def test_connection_that_this_machine_drops_in_silence_is_its_own_fault(self):
+        """connect() does not tell, but the retransmission of the SYN does: docs/VERDICTS.md."""
         self.fault("local-firewall", port="443", proto="tcp")
-        report = self.check("provisioning")
+        report = self.check("provisioning", config=self.site.config({"limits": {"connect_timeout_ms": 1500}}))
+        for one in endpoints(row(report, "provisioning"), port=443):
+            self.assert_verdict(one, "blocked", stage="route", blame="host", where=None)
+            self.assertIn("the packet filter of this machine drops it", one["sentence"])
+            self.assertEqual(len(one["evidence"]), 1)
+
+    def test_connection_that_this_machine_drops_in_silence_blames_nobody_before_the_retransmission(self):
+        self.fault("local-firewall", port="443", proto="tcp")
+        report = self.check("provisioning", config=self.site.config({"limits": {"connect_timeout_ms": 500}}))
+        for one in endpoints(row(report, "provisioning"), port=443):
+            self.assert_verdict(one, "blocked", stage="connect", blame="unknown", where=None)
+
+    def test_connection_that_the_site_drops_is_not_this_machines_fault(self):
+        self.fault("drop", at="site", port="443", proto="tcp")
+        report = self.check("provisioning", config=self.site.config({"limits": {"connect_timeout_ms": 1500}}))
         for one in endpoints(row(report, "provisioning"), port=443):
             self.assert_verdict(one, "blocked", stage="connect", blame="unknown", where=None)
 

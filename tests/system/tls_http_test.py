@@ -143,8 +143,9 @@ class Boxes(SystemTest):
                     self.assertEqual(one["evidence"][-1]["http"]["location"], "http://portal.lab.example/login")
                 else:
                     self.assert_verdict(one, "open")
-        for one in row(report, "provisioning")["endpoints"]:  # nobody was asked by name: no redirect, no accusation
-            self.assert_verdict(one, "open", blame="unknown", where=None)
+        for one in row(report, "provisioning")["endpoints"]:  # bare addresses, and the portal answers there as well
+            verdict = "intercepted" if one["port"] == 80 else "open"
+            self.assert_verdict(one, verdict, blame="unknown", where=None)
 
     def test_redirect_of_one_owner_alone_may_be_its_own(self):
         self.fault("http-portal")

@@ -115,6 +115,16 @@ TEST(redirect, to_a_foreign_host_seen_once_is_unproven_and_names_the_host)
     }
 }
 
+TEST(redirect, of_a_bare_address_may_lead_to_its_own_name_and_is_no_portal_by_itself)
+{
+    const auto away = redirected("http://login.portal.test/");
+    EXPECT_EQ(judge_alone(make_named("", server_text, 80, away)).kind, verdict_kind::open);
+    EXPECT_EQ(
+        judge_alone(make_named("", server_text, 80, redirected("http://10.1.2.3/"))).kind,
+        verdict_kind::intercepted
+    );
+}
+
 TEST(redirect, to_the_names_own_domain_or_to_a_path_is_open)
 {
     for (const char* location :

@@ -21,8 +21,8 @@ TEST(greeting, is_spoken_to_named_services_and_to_nobody_who_did_not_ask_for_one
     } const cases[] = {
         {"HTTPS of a name", transport::tcp, expectation::service, "vendor.example", 443, greeting::tls},
         {"HTTP of a name", transport::tcp, expectation::service, "vendor.example", 80, greeting::http},
-        {"a bare address, HTTPS", transport::tcp, expectation::service, "", 443, greeting::none},
-        {"a bare address, HTTP", transport::tcp, expectation::service, "", 80, greeting::none},
+        {"a bare address, HTTPS", transport::tcp, expectation::service, "", 443, greeting::tls_unverified},
+        {"a bare address, HTTP", transport::tcp, expectation::service, "", 80, greeting::http_unverified},
         {"another port", transport::tcp, expectation::service, "vendor.example", 5223, greeting::none},
         {"the path alone, HTTPS", transport::tcp, expectation::path, "vendor.example", 443, greeting::none},
         {"the path alone, HTTP", transport::tcp, expectation::path, "vendor.example", 80,

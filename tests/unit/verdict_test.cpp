@@ -187,8 +187,7 @@ TEST(icmp, closed_port_of_this_very_machine_is_closed_and_no_filter)
     EXPECT_EQ(judged.blame, blame::service);
     icmp.code = 1; // no next hop is silent on the way to ourselves
     EXPECT_EQ(
-        judge(make_target("10.77.1.5"), std::vector{make_seen(icmp)}, make_local()).kind,
-        verdict_kind::closed
+        judge(make_target("10.77.1.5"), std::vector{make_seen(icmp)}, make_local()).kind, verdict_kind::closed
     );
 }
 
@@ -231,7 +230,21 @@ TEST(silence, after_the_connection_is_told_apart_from_silence_before_it)
     EXPECT_EQ(tls.stage, stage::handshake);
     EXPECT_EQ(tls.blame, blame::unknown);
     EXPECT_TRUE(says(tls, "connects, but then"));
-    EXPECT_EQ(judge_tcp(make_greeted(no_reply{seconds{3}}, probe_kind::http_head)).stage, stage::reply);
+    for (const auto kind : {probe_kind::http_head, probe_kind::tcp_confirm}) {
+        const auto other = judge_tcp(make_greeted(no_reply{seconds{3}}, kind));
+        EXPECT_EQ(other.kind, verdict_kind::blocked);
+        EXPECT_EQ(other.stage, stage::reply);
+        EXPECT_EQ(other.sentence, "connects, but then: no reply in 3 s");
+    }
+}
+
+TEST(verdict, of_a_connection_that_the_peer_confirmed_is_open)
+{
+    for (const bool data : {true, false}) {
+        const auto judged = judge_tcp(make_greeted(acknowledged{data}, probe_kind::tcp_confirm));
+        EXPECT_EQ(judged.kind, verdict_kind::open);
+        EXPECT_EQ(says(judged, "takes data"), data);
+    }
 }
 
 TEST(refusal, is_closed_and_blames_nobody_as_any_box_can_send_a_reset)
@@ -252,6 +265,7 @@ TEST(cut, after_the_connection_is_blocked_at_the_step_it_happened_and_blames_nob
         EXPECT_EQ(tls.blame, blame::unknown);
         EXPECT_TRUE(says(tls, by_reset ? "reset" : "closed"));
         EXPECT_EQ(judge_tcp(make_greeted(cut_off{by_reset}, probe_kind::http_head)).stage, stage::reply);
+        EXPECT_EQ(judge_tcp(make_greeted(cut_off{by_reset}, probe_kind::tcp_confirm)).stage, stage::reply);
     }
 }
 
@@ -304,6 +318,21 @@ TEST(tls, expired_certificate_is_unproven_as_this_machines_clock_may_be_wrong)
     EXPECT_EQ(judged.blame, blame::unknown);
     EXPECT_TRUE(says(judged, "2030-01-01"));
     EXPECT_TRUE(says(judged, "clock"));
+}
+
+TEST(tls, certificate_of_a_bare_address_is_told_and_not_judged)
+{
+    auto tls = make_untrusted("Corp Inspection CA");
+    tls.anonymous = true;
+    const auto judged = judge_tcp(make_greeted(tls, probe_kind::tls));
+    EXPECT_EQ(judged.kind, verdict_kind::open);
+    EXPECT_EQ(
+        judged.sentence, "answers with TLS; certificate issued by Corp Inspection CA (no name to verify)"
+    );
+    const auto shown = to_json(make_seen(tls, probe_kind::tls));
+    EXPECT_EQ(shown["tls"]["verified"], false);
+    EXPECT_EQ(shown["tls"]["anonymous"], true);
+    EXPECT_FALSE(to_json(make_seen(make_trusted(), probe_kind::tls))["tls"].contains("anonymous"));
 }
 
 TEST(tls, failed_handshake_is_unproven)

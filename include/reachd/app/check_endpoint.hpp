@@ -7,6 +7,7 @@
 
 #include "reachd/core/greeting.hpp"
 #include "reachd/net/socket_options.hpp"
+#include "reachd/net/tcp_confirm.hpp"
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ssl/context.hpp>
@@ -19,9 +20,10 @@ namespace reachd {
 
 struct endpoint_order {
     endpoint target;
-    std::string name; // for SNI and Host
+    std::string name; // for SNI and Host; "" for a bare address
     way_out way;
     greeting greet = greeting::none;
+    confirm_with confirm = confirm_with::fin; // where nothing is said
     unsigned attempts = 2;
     milliseconds timeout{3000}; // of each attempt and of each exchange after it
 };

@@ -15,9 +15,11 @@ namespace reachd {
 
 // What is to be said on a connection that stands.
 enum class greeting : std::uint8_t {
-    none,
+    none,             // one more segment from the peer's TCP is enough
     tls,              // handshake with SNI and verification
+    tls_unverified,   // handshake with a bare address; without one, its TCP's acknowledgement is enough
     http,             // HEAD; a failure counts
+    http_unverified,  // HEAD by address; without an answer, its TCP's acknowledgement is enough
     http_if_answered, // HEAD; only an answer counts, as the row asks for the path alone
 };
 const char* to_string(greeting value);

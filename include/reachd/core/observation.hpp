@@ -63,11 +63,13 @@ struct acknowledged {
     bool operator==(const acknowledged&) const = default;
 };
 
-// What a TLS handshake showed. `problem` is empty when the chain and the name are verified.
+// What a TLS handshake showed. `problem` is empty when the chain and the name are verified; without a
+// name it tells of the chain alone, and the verdict does not go by it.
 struct tls_answer {
     std::string problem;     // OpenSSL's word for the first verification fault
     bool expired = false;    // the only fault is a date
     bool wrong_name = false; // a trusted chain, for another name
+    bool anonymous = false;  // a bare address: there was no name to verify
     std::string issuer;
     std::string subject;
     std::string not_after; // RFC 3339

@@ -45,6 +45,7 @@ std::vector<icmp_error> drain_errors(int fd, family protocol);
 int tcp_state(int fd);
 inline constexpr int tcp_state_established = 1; // TCP_ESTABLISHED in netinet/tcp.h
 inline constexpr int tcp_state_syn_sent = 2;    // TCP_SYN_SENT
+inline constexpr int tcp_state_close = 7;       // TCP_CLOSE: ended, by a RST as well
 inline constexpr int tcp_state_close_wait = 8;  // TCP_CLOSE_WAIT
 std::optional<ip_address> local_address(int fd);
 // "10.77.1.2:41002", "" when unbound.

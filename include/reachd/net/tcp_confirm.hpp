@@ -28,4 +28,9 @@ enum class confirm_with : std::uint8_t {
 boost::asio::awaitable<observation>
 tcp_confirm(boost::asio::ip::tcp::socket& socket, confirm_with what, time_point deadline);
 
+// Whether the peer's TCP has acknowledged any of the data that was sent since it had acknowledged
+// `before` (tcp_facts); waits for it until the deadline, or until the connection has ended.
+boost::asio::awaitable<bool>
+data_acknowledged(boost::asio::ip::tcp::socket& socket, std::uint64_t before, time_point deadline);
+
 } // namespace reachd

@@ -14,8 +14,10 @@ namespace reachd {
 
 struct tcp_facts {
     int state = 0;                            // tcp_state_established and its like
+    unsigned timeouts = 0;                    // retransmission timer, since the last ACK: tcpi_retransmits
     std::uint32_t in_flight_again = 0;        // retransmitted and not yet acknowledged: tcpi_retrans
     std::uint32_t retransmitted = 0;          // in its whole life: tcpi_total_retrans
+    std::uint64_t bytes_acknowledged = 0;     // tcpi_bytes_acked: with one for the SYN and one for the FIN
     std::optional<std::uint32_t> peer_window; // tcpi_snd_wnd, Linux 5.4
 };
 

@@ -22,6 +22,7 @@ namespace reachd {
 // The trust store: `ca_file`, or the system's when that is empty (SSL_CERT_FILE is honoured).
 result<std::shared_ptr<boost::asio::ssl::context>> make_trust(const std::string& ca_file);
 
+// Without a name no SNI is sent, and the answer is marked anonymous.
 boost::asio::awaitable<observation> tls_greeting(
     boost::asio::ip::tcp::socket& socket, std::shared_ptr<boost::asio::ssl::context> trust, std::string name,
     time_point deadline

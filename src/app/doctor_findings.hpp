@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// doctor_findings.hpp: what `reachctl doctor` says, and the part of it that is about sockets.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace reachd {
+
+enum class health : std::uint8_t {
+    good,
+    limited, // works with less
+    bad,     // something cannot be measured
+};
+
+struct finding {
+    health how;
+    std::string topic;
+    std::string sentence;
+};
+
+// What this kernel lets this user ask of a socket, and what cannot be told without it.
+void check_sockets(std::vector<finding>& out);
+
+} // namespace reachd
