@@ -57,7 +57,9 @@ asio::awaitable<connect_result> connect_once(endpoint_order order)
 asio::awaitable<observation> send_once(endpoint_order order)
 {
     for (unsigned waits = 0;; ++waits) {
-        auto seen = co_await udp_exchange(order.target, order.way, steady::now() + order.timeout);
+        udp_options options{.flow = {}, .payload = order.payload, .expect_reply = order.expect_reply};
+        const auto deadline = steady::now() + order.timeout;
+        auto seen = co_await udp_exchange(order.target, order.way, std::move(options), deadline);
         if (!is_out_of_descriptors(seen) || waits == descriptor_waits) {
             co_return seen;
         }

@@ -423,6 +423,8 @@ endpoint_order engine::order_for(const outbound_row& row, const endpoint_state& 
     endpoint_order order{
         .target = {*one.address, one.port, one.transport},
         .name = one.name.ends_with('.') ? one.name.substr(0, one.name.size() - 1) : one.name,
+        .payload = row.payload,
+        .expect_reply = row.expect_reply,
         .attempts = limits.attempts,
         .timeout = limits.connect_timeout,
     };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/core/catalogue.hpp"
 #include "reachd/core/json.hpp"
+#include "reachd/core/payload.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -12,7 +13,8 @@ namespace {
 
 constexpr std::int64_t max_hold_s = 86400; // RFC 5382 REQ-5 asks 2 h 4 min of a NAT; a day is ample
 
-constexpr auto outbound_keys = {"transport", "destinations", "ports", "expect", "names", "private_answers"};
+constexpr auto outbound_keys = {"transport", "destinations",    "ports",   "expect",
+                                "names",     "private_answers", "payload", "expect_reply"};
 constexpr const char* the_kinds = "'destinations' (with 'ports' and 'transport'), 'idle' and 'inbound'";
 
 // "{signaling_port}" -> "signaling_port"
@@ -74,6 +76,23 @@ std::vector<std::string> read_list(object_reader& reader, std::string_view key, 
         }
     }
     return texts;
+}
+
+std::string read_payload(object_reader& reader, std::string_view key, transport kind)
+{
+    const auto text = reader.text(key);
+    if (!text) {
+        return {};
+    }
+    if (kind == transport::tcp) {
+        reader.fault(key, "is for 'udp' rows; a TCP service is asked by the greeting of its port");
+        return {};
+    }
+    const auto bytes = parse_payload(*text);
+    if (!bytes) {
+        reader.fault(key, bytes.error());
+    }
+    return bytes.value_or("");
 }
 
 std::optional<std::string> read_id(object_reader& reader)
@@ -227,7 +246,7 @@ requirement catalogue_parser::read_requirement(object_reader& reader)
 {
     reader.allow(
         {"id", "about", "role", "note", "ask", "transport", "destinations", "ports", "expect", "names",
-         "private_answers", "idle", "inbound"}
+         "private_answers", "payload", "expect_reply", "idle", "inbound"}
     );
     requirement row;
     row.id = read_id(reader).value_or("");
@@ -277,6 +296,8 @@ outbound catalogue_parser::read_outbound(object_reader& reader)
         }
     }
     row.private_answers = reader.boolean("private_answers").value_or(false);
+    row.payload = read_payload(reader, "payload", row.transport);
+    row.expect_reply = read_payload(reader, "expect_reply", row.transport);
     check_block(reader, row);
     return row;
 }

@@ -121,7 +121,11 @@ std::string describe(const outcome& what)
                 );
             },
             [](const no_reply& seen) { return fmt::format("no reply in {}", to_text(seen.waited)); },
-            [](const replied& seen) { return fmt::format("reply of {} bytes", seen.bytes); },
+            [](const replied& seen) {
+                return fmt::format(
+                    "reply of {} bytes{}", seen.bytes, seen.matches ? "" : ", not as the row expects"
+                );
+            },
             [](const cut_off& seen) -> std::string {
                 return seen.by_reset ? "connection reset before the answer"
                                      : "connection closed before the answer";
@@ -183,7 +187,12 @@ void add_details(nlohmann::json& out, const outcome& what)
                 }
             },
             [](const no_reply&) {},
-            [&](const replied& seen) { out["bytes"] = seen.bytes; },
+            [&](const replied& seen) {
+                out["bytes"] = seen.bytes;
+                if (!seen.matches) {
+                    out["matches"] = false;
+                }
+            },
             [&](const cut_off& seen) { out["by"] = seen.by_reset ? "reset" : "close"; },
             [&](const acknowledged& seen) { out["acknowledged"] = seen.data ? "data" : "fin"; },
             [&](const tls_answer& seen) {

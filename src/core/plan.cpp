@@ -95,6 +95,8 @@ void fill_outbound(plan_row& row, const outbound& what, const value_source& valu
         .ports = {},
         .expect = what.expect,
         .private_answers = what.private_answers,
+        .payload = what.payload,
+        .expect_reply = what.expect_reply,
     };
     for (const auto& where : what.destinations) {
         if (const auto* literal = std::get_if<destination>(&where)) {

@@ -253,10 +253,13 @@ struct judge_outcome {
     verdict operator()(const replied& seen) const
     {
         return {
-            .kind = verdict_kind::open,
+            .kind = seen.matches ? verdict_kind::open : verdict_kind::unproven,
             .stage = stage::reply,
             .blame = blame::unknown,
-            .sentence = fmt::format("answers ({} bytes)", seen.bytes),
+            .sentence =
+                seen.matches
+                    ? fmt::format("answers ({} bytes)", seen.bytes)
+                    : fmt::format("something answers, but not as the row expects ({} bytes)", seen.bytes),
         };
     }
     verdict operator()(const cut_off& seen) const

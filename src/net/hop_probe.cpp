@@ -34,7 +34,7 @@ asio::awaitable<observation> hop_probe(endpoint target, way_out way, hop_options
         .syn_retries = {},
     };
     if (target.transport == transport::udp) {
-        udp_options exchange{.flow = flow, .payload = std::move(options.payload)};
+        udp_options exchange{.flow = flow, .payload = std::move(options.payload), .expect_reply = {}};
         auto seen = co_await udp_exchange(target, std::move(way), std::move(exchange), deadline);
         co_return seen;
     }

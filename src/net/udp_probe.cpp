@@ -79,7 +79,8 @@ std::optional<outcome> read_socket(int fd, family protocol, const udp_options& o
             return std::nullopt;
         }
         if (!came_from_afar(message, options.flow.min_ttl)) {
-            return replied{static_cast<std::size_t>(size)};
+            const std::string_view reply{data.data(), static_cast<std::size_t>(size)};
+            return replied{reply.size(), reply.starts_with(options.expect_reply)};
         }
     }
 }

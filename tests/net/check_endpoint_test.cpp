@@ -180,6 +180,38 @@ TEST_F(check_endpoint_test, sends_a_datagram_for_each_attempt_until_one_is_answe
     EXPECT_EQ(judged(target).kind, verdict_kind::open);
 }
 
+TEST_F(check_endpoint_test, holds_a_reply_against_what_the_row_expects)
+{
+    for (const std::string expected : {"", "ye", "yes", "yess", "no"}) {
+        const auto socket = std::make_shared<udp::socket>(io, udp_endpoint(udp_at("127.0.0.1", 0)));
+        std::size_t received = 0;
+        asio::co_spawn(io, count_datagrams(socket, &received, 1), asio::detached);
+        auto order = order_to(udp_at("127.0.0.1", socket->local_endpoint().port()));
+        order.expect_reply = expected;
+        EXPECT_EQ(check(order), "1 replied");
+        const bool fits = std::string{"yes"}.starts_with(expected);
+        EXPECT_EQ(std::get<replied>(seen.back().what).matches, fits) << expected;
+        EXPECT_EQ(judged(order.target).kind, fits ? verdict_kind::open : verdict_kind::unproven);
+        socket->close();
+        io.poll();
+    }
+}
+
+TEST_F(check_endpoint_test, sends_the_payload_of_the_row)
+{
+    udp::socket peer{io, udp_endpoint(udp_at("127.0.0.1", 0))};
+    auto order = order_to(udp_at("127.0.0.1", peer.local_endpoint().port()));
+    order.payload = "who?";
+    running task{io, check_endpoint(order, trust)};
+    task.advance();
+    std::string data(16, '?');
+    udp::endpoint from;
+    data.resize(peer.receive_from(asio::buffer(data), from));
+    EXPECT_EQ(data, "who?");
+    peer.send_to(asio::buffer("me", 2), from);
+    EXPECT_EQ(in_words(task.wait()), "1 replied");
+}
+
 TEST_F(check_endpoint_test, asks_a_closed_udp_port_once)
 {
     const auto target = udp_at("127.0.0.1", 9);

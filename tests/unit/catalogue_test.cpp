@@ -234,7 +234,8 @@ TEST(catalogue, accepts_every_form_of_ports_and_destinations)
         {"id": "a", "transport": "tcp", "destinations": ["192.0.2.1", "2001:db8::1", "h.example", "{as}"], "ports": "443,80"},
         {"id": "b", "transport": "tcp", "destinations": ["2001:db8::/32"], "ports": "{p}", "expect": "path",
          "names": ["h.example"], "private_answers": true},
-        {"id": "c", "transport": "udp", "destinations": ["192.0.2.0/24"], "ports": "{ps}", "expect": "path"},
+        {"id": "c", "transport": "udp", "destinations": ["192.0.2.0/24"], "ports": "{ps}", "expect": "path",
+         "payload": "hex:00ff", "expect_reply": "OK"},
         {"id": "d", "transport": "tcp", "destinations": ["192.0.2.1"], "ports": 23, "expect": "blocked"},
         {"id": "e", "idle": {"transport": "tcp", "hold_s": 60, "over": []}},
         {"id": "f", "role": "disaster_recovery", "idle": {"transport": "tcp", "hold_s": 60, "over": ["a"]}},
@@ -244,6 +245,8 @@ TEST(catalogue, accepts_every_form_of_ports_and_destinations)
     EXPECT_EQ(line_of(all, "c"), "udp 192.0.2.0/24 ports {ps} path");
     EXPECT_EQ(line_of(all, "d"), "tcp 192.0.2.1 ports 23 blocked");
     EXPECT_TRUE(std::get<outbound>(row_of(all, "b").what).private_answers);
+    EXPECT_EQ(std::get<outbound>(row_of(all, "c").what).payload, std::string("\0\xff", 2));
+    EXPECT_EQ(std::get<outbound>(row_of(all, "c").what).expect_reply, "OK");
     EXPECT_TRUE(std::get<idle_timer>(row_of(all, "e").what).over.empty());
     EXPECT_EQ(row_of(all, "f").role, role::disaster_recovery);
 }

@@ -105,6 +105,8 @@ TEST(plan, sorts_destinations_by_their_kind_and_drops_repeats)
     what.transport = transport::udp;
     what.expect = expectation::path;
     what.private_answers = true;
+    what.payload = "who?";
+    what.expect_reply = "me";
     what.ports = parse_ports("80,5223").value();
     what.destinations = {
         destination{make_address(server_text)}, destination{parse_block("17.0.0.0/8").value()},
@@ -121,6 +123,8 @@ TEST(plan, sorts_destinations_by_their_kind_and_drops_repeats)
     EXPECT_EQ(row.transport, transport::udp);
     EXPECT_EQ(row.expect, expectation::path);
     EXPECT_TRUE(row.private_answers);
+    EXPECT_EQ(row.payload, "who?");
+    EXPECT_EQ(row.expect_reply, "me");
     EXPECT_EQ(to_text(row.ports), "80,5223");
 }
 

@@ -53,6 +53,9 @@ TEST(verdict, of_an_answer_is_open)
     EXPECT_EQ(reply.kind, verdict_kind::open);
     EXPECT_EQ(reply.stage, stage::reply);
     EXPECT_TRUE(says(reply, "52 bytes"));
+    const auto other = judge_udp(replied{52, false});
+    EXPECT_EQ(other.kind, verdict_kind::unproven);
+    EXPECT_TRUE(says(other, "something answers, but not as the row expects"));
 }
 
 // --- ICMP errors: who says it decides ---

@@ -24,6 +24,8 @@ struct endpoint_order {
     way_out way;
     greeting greet = greeting::none;
     confirm_with confirm = confirm_with::fin; // where nothing is said
+    std::string payload;                      // of a datagram; "" for one zero byte
+    std::string expect_reply;                 // what the reply begins with; "" for any
     unsigned attempts = 2;
     milliseconds timeout{3000}; // of each attempt and of each exchange after it
 };

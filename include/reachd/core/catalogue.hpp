@@ -71,6 +71,8 @@ struct outbound {
     std::vector<std::string> names;
     // A public name that resolves to private space is a forgery unless the row says otherwise.
     bool private_answers = false;
+    std::string payload;      // of a datagram; "" for one zero byte
+    std::string expect_reply; // what the reply begins with; "" for any
     bool operator==(const outbound&) const = default;
 };
 

@@ -48,6 +48,7 @@ struct no_reply {
 // A UDP datagram came back from the destination.
 struct replied {
     std::size_t bytes = 0;
+    bool matches = true; // begins as the row expects
     bool operator==(const replied&) const = default;
 };
 

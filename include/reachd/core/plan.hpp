@@ -25,6 +25,8 @@ struct outbound_row {
     port_set ports;
     expectation expect = expectation::service;
     bool private_answers = false;
+    std::string payload;      // of a datagram; "" for one zero byte
+    std::string expect_reply; // what the reply begins with; "" for any
     bool operator==(const outbound_row&) const = default;
 };
 

@@ -17,7 +17,8 @@ namespace reachd {
 
 struct udp_options {
     flow_options flow;
-    std::string payload; // "" for one zero byte
+    std::string payload;      // "" for one zero byte
+    std::string expect_reply; // what the reply begins with; "" for any
 };
 
 boost::asio::awaitable<observation> udp_exchange(endpoint target, way_out way, time_point deadline);
