@@ -88,6 +88,23 @@ engine::engine(
                   },
               .idle = [this] { refresh(); },
           }
+      },
+      sampler_{
+          executor_,
+          plan_,
+          state_,
+          inquirer_,
+          probes_,
+          block_sampler::handlers{
+              .progressed =
+                  [this](std::size_t known, std::size_t done) {
+                      progress_.known += known;
+                      progress_.done += done;
+                      tell_progress();
+                  },
+              .finished = [this](std::size_t) { refresh(); },
+              .sampled = listener_.sampled,
+          }
       }
 {
     state_.rows.resize(plan_->rows.size());
@@ -187,6 +204,11 @@ asio::awaitable<void> engine::probe(std::vector<std::size_t> rows)
             co_await woken->async_wait(asio::as_tuple(asio::use_awaitable));
         }
     }
+}
+
+asio::awaitable<void> engine::finish_samples()
+{
+    co_await sampler_.finished();
 }
 
 asio::awaitable<void> engine::keep_probing()
@@ -293,6 +315,9 @@ asio::awaitable<void> engine::measure_row(std::size_t row, round_kind kind)
     }
     tell_progress();
     co_await wait_for(of);
+    if (kind == round_kind::whole && !what.blocks.empty()) {
+        sampler_.start(row);
+    }
     auto addresses = addresses_of(state);
     co_await inquirer_.settled(std::move(addresses));
     if (stopping_) {
@@ -449,6 +474,7 @@ asio::awaitable<std::size_t> engine::stop(time_point deadline)
     stopping_ = true;
     gate_.close();
     inquirer_.close();
+    sampler_.close();
     wake_.cancel();
     probes_.cancel();
     rounds_.cancel();

@@ -51,6 +51,11 @@ inquirer::inquirer(
 void inquirer::wake()
 {
     dirty_ = true;
+    // Not at once: what comes back together is looked at together.
+    const auto soon = steady::now() + look_spacing;
+    if (working_ && look_.expiry() > soon) {
+        look_.expires_at(soon);
+    }
     if (!working_ && !closed_) {
         working_ = true;
         tasks_.spawn("inquiry", work());
@@ -62,6 +67,9 @@ void inquirer::close()
     closed_ = true;
     look_.cancel();
     repeats_.close();
+    for (const auto& one : questions_) {
+        one->ready.cancel();
+    }
     tell_waiters();
 }
 
@@ -124,13 +132,14 @@ asio::awaitable<void> inquirer::work()
             }
         }
         const auto known = shared_hops_of(*plan_, state_);
-        const auto chosen = hops_.choose(wanted_, under_way_, known, steady::now());
+        auto chosen = hops_.choose(wanted_, under_way_, known, steady::now());
         for (const auto& one : chosen.now) {
             start(one);
             std::erase(wanted_, one);
         }
         tell_waiters();
-        if (wanted_.empty() && under_way_.empty() && !dirty_) {
+        grant_questions(known, chosen);
+        if (wanted_.empty() && under_way_.empty() && !dirty_ && questions_.empty()) {
             told_.idle();
             co_return;
         }
@@ -143,16 +152,72 @@ asio::awaitable<void> inquirer::work()
     }
 }
 
+void inquirer::grant_questions(unsigned shared_hops, hop_pacer::choice& chosen)
+{
+    std::vector<hop_order> asked;
+    for (const auto& one : questions_) {
+        asked.push_back(one->order);
+    }
+    const auto more = hops_.choose(asked, under_way_, shared_hops, steady::now());
+    for (const auto& order : more.now) {
+        const auto found =
+            std::ranges::find_if(questions_, [&](const auto& one) { return one->order == order; });
+        (*found)->granted = true;
+        (*found)->ready.cancel();
+        questions_.erase(found);
+    }
+    if (more.look_again) {
+        chosen.look_again = std::min(chosen.look_again.value_or(time_point::max()), *more.look_again);
+    }
+}
+
+asio::awaitable<observation> inquirer::ask(hop_order order)
+{
+    const auto mine = std::make_shared<question>(executor_);
+    mine->order = order;
+    mine->ready.expires_at(time_point::max());
+    questions_.push_back(mine);
+    const auto go = [this, mine] { std::erase(questions_, mine); };
+    const at_exit forget{go};
+    wake();
+    while (!mine->granted && !closed_) {
+        co_await mine->ready.async_wait(asio::as_tuple(asio::use_awaitable));
+    }
+    if (closed_) {
+        observation never;
+        never.what = not_measured{.cause = local_cause::cancelled, .detail = "cancelled"};
+        co_return never;
+    }
+    ++traffic_.probes;
+    auto seen = co_await send(std::move(order));
+    co_return seen;
+}
+
+asio::awaitable<observation> inquirer::send(hop_order order)
+{
+    const hop_options options{
+        .hop_limit = order.hop_limit,
+        .min_ttl = order.min_ttl,
+        .on_link = order.on_link,
+        .payload = order.payload,
+    };
+    const auto way = way_of(order.which.vantage);
+    auto seen = co_await hop_probe(order.which.target, way, options, steady::now() + hop_wait);
+    if (order.which.target.transport == transport::tcp && order.hop_limit && is_in_transit(seen.what)) {
+        ++traffic_.half_open;
+    }
+    if (auto* silence = std::get_if<no_reply>(&seen.what)) {
+        silence->waited = hop_wait; // the limit that was meant: equal silences read the same
+    }
+    co_return seen;
+}
+
 asio::awaitable<void> inquirer::carry_out(hop_order order)
 {
     const auto go = [this, order] {
         under_way_.erase(order);
         dirty_ = true;
         told_.progressed(0, 1);
-        // Not at once: what comes back together is looked at together.
-        if (look_.expiry() > steady::now() + look_spacing) {
-            look_.expires_at(steady::now() + look_spacing);
-        }
         wake();
     };
     const at_exit ended{go};
@@ -163,25 +228,12 @@ asio::awaitable<void> inquirer::carry_out(hop_order order)
             co_return;
         }
     }
-    const hop_options options{
-        .hop_limit = order.hop_limit,
-        .min_ttl = order.min_ttl,
-        .on_link = order.on_link,
-        .payload = order.payload,
-    };
-    const auto way = way_of(order.which.vantage);
-    auto seen = co_await hop_probe(order.which.target, way, options, steady::now() + hop_wait);
+    auto seen = co_await send(order);
     if (repeat) {
         repeats_.leave();
     }
     if (closed_) {
         co_return;
-    }
-    if (order.which.target.transport == transport::tcp && order.hop_limit && is_in_transit(seen.what)) {
-        ++traffic_.half_open;
-    }
-    if (auto* silence = std::get_if<no_reply>(&seen.what)) {
-        silence->waited = hop_wait; // the limit that was meant: equal silences read the same
     }
     state_.traces[order.which].push_back(std::move(seen));
 }

@@ -22,6 +22,10 @@ namespace {
 
 // Flows at once with --fast; the kernel's own limits are far higher.
 constexpr unsigned fast_in_flight = 4096;
+// Samples of a block cost a second each, as routers give one ICMP error a second: fast and quick checks
+// take fewer, and the row then says that they prove little.
+constexpr unsigned fast_samples = 4;
+constexpr unsigned quick_samples = 16;
 // Descriptors that are no flows: logs, DNS, timers, sockets of the daemon.
 constexpr rlim_t reserved_descriptors = 64;
 constexpr rlim_t most_descriptors = 65536;
@@ -86,6 +90,7 @@ asio::awaitable<void> run_all(check_run& run, asio::signal_set& signals)
         rows[i] = i;
     }
     co_await run.work->probe(rows);
+    co_await run.work->finish_samples();
     co_await run.work->stop(steady::now() + stop_time);
     signals.cancel();
 }
@@ -142,6 +147,10 @@ result<std::shared_ptr<const plan>> narrow(const plan& whole, const check_option
         limits.new_flows_per_destination_per_s = 0;
         limits.in_flight = fast_in_flight;
         limits.icmp_per_hop_per_s = 0;
+        limits.samples_per_block = std::min(limits.samples_per_block, fast_samples);
+    }
+    if (options.quick) {
+        limits.samples_per_block = std::min(limits.samples_per_block, quick_samples);
     }
     return out;
 }

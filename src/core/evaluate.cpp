@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -57,6 +58,15 @@ void count(const outbound_row& what, row_state& row)
     }
 }
 
+// A sampled block is one more thing that the row needs, and so is each hole in it.
+void count_blocks(const std::vector<run>& sampled, row_counts& counts)
+{
+    for (const auto& one : sampled) {
+        ++counts.total;
+        ++(one.passes ? counts.pass : one.fails ? counts.fail : counts.unproven);
+    }
+}
+
 row_answer answer_of(const plan_row& what, const row_state& row)
 {
     if (!what.not_configured.empty()) {
@@ -69,7 +79,8 @@ row_answer answer_of(const plan_row& what, const row_state& row)
     if (row.counts.fail > 0) {
         return row_answer::fail;
     }
-    const bool whole = row.counts.total > 0 && row.counts.unproven == 0 && out->blocks.empty();
+    const bool sampled = out->blocks.empty() || !row.samples.empty();
+    const bool whole = row.counts.total > 0 && row.counts.unproven == 0 && sampled;
     return whole && row.not_run.empty() ? row_answer::pass : row_answer::unproven;
 }
 
@@ -251,6 +262,9 @@ std::vector<row_change> evaluate(const plan& what, site_state& site, wall_time n
         if (const auto* out = std::get_if<outbound_row>(&what.rows[i].what)) {
             count(*out, row);
             runs = make_runs(*out, row.endpoints);
+            auto sampled = block_runs(what, site, i);
+            count_blocks(sampled, row.counts);
+            std::ranges::move(sampled, std::back_inserter(runs));
         }
         const auto state = answer_of(what.rows[i], row);
         const bool changed = state != row.state || !same_runs(runs, row.runs);

@@ -164,7 +164,7 @@ std::vector<group> make_groups(const plan& what, const site_state& site)
             const flow which{one.vantage, {*one.address, one.port, one.transport}};
             auto& members = found[{one.vantage, *one.address, one.transport}];
             const auto look = is_waiting ? first_look::silent : look_at(one);
-            const auto [at, is_new] = members.try_emplace(one.port, member{which, look, {}});
+            const auto [at, is_new] = members.try_emplace(one.port, member{which, look, row->payload});
             // The same flow in two rows: the one that proved most speaks for both.
             at->second.look = std::min(at->second.look, look);
         }
@@ -199,9 +199,14 @@ passage passage_of(const evidence& all, const flow& which)
     if (which.target.transport == transport::tcp) {
         const auto distance = target_distance(all, which);
         if (distance && *distance > after) {
-            auto out = settle(all, which, after, *distance);
-            out.before_is_target = out.kind == passage_kind::dropped;
-            return out;
+            // At its full distance it was silent from the first; the hops before say nothing to anybody.
+            const bool tried = after + 1 == *distance || own.is_settled(after + 1, hop_tries);
+            return {
+                .kind = tried ? passage_kind::dropped : passage_kind::unsettled,
+                .after = after,
+                .before = *distance,
+                .before_is_target = true,
+            };
         }
     }
     // 3. Past the edge, and no flow gets farther.

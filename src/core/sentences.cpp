@@ -54,6 +54,12 @@ std::string pass_sentence(const outbound_row& what, const row_state& row)
         return row.counts.total == 1 ? std::ranges::find_if(row.runs, &run::needed)->judged.sentence
                                      : fmt::format("all {} endpoints answer", row.counts.total);
     case expectation::path:
+        if (!row.samples.empty()) {
+            return fmt::format(
+                "the {} endpoints of its names are let through: {}; {}", row.endpoints.size(),
+                kinds_text(row), sentence(row.samples.front())
+            );
+        }
         return fmt::format("all {} endpoints are let through: {}", row.counts.total, kinds_text(row));
     case expectation::blocked:
         return fmt::format("all {} endpoints are shut, as they should be", row.counts.total);
@@ -81,8 +87,7 @@ std::string undecided_sentence(const outbound_row& what, const row_state& row)
                              ? std::string{"it names no host to try"}
                              : fmt::format("the {} endpoints of its names are let through", row.counts.total);
         return fmt::format(
-            "{}; the other addresses of {} are not sampled by this version", names,
-            to_text(what.blocks.front())
+            "{}; the other addresses of {} are not sampled yet", names, to_text(what.blocks.front())
         );
     }
     return row.checked ? "no endpoint was measured" : "not checked yet";
@@ -137,9 +142,7 @@ std::string blocked_advice(const outbound_row& what, const plan_row& row, const 
         const bool may_be_routing = one.judged.sentence.find("unreachable)") != std::string::npos &&
                                     one.judged.sentence.find("port unreachable)") == std::string::npos;
         return fmt::format(
-            "allow outbound {} on the box at {}{}",
-            target,
-            box,
+            "allow outbound {} on the box at {}{}", target, box,
             may_be_routing ? ", or give it a route there" : ""
         );
     }

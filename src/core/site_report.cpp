@@ -143,6 +143,12 @@ json requirement_json(const plan_row& row, const row_state& state, report_detail
         }
         out["names"] = std::move(names);
     }
+    if (!state.samples.empty()) {
+        out["samples"] = json::array();
+        for (const auto& one : state.samples) {
+            out["samples"].push_back(to_json(one));
+        }
+    }
     for (const auto& one : state.runs) {
         out["runs"].push_back(run_json(one));
     }

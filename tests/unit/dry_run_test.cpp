@@ -40,7 +40,9 @@ TEST(dry_run, tells_every_destination_with_its_flows_and_what_is_said_to_it)
     EXPECT_EQ(row["look_ups"], json({"vendor.example"}));
     EXPECT_EQ(row["targets"], json::parse(R"([
         {"destination": "54.215.171.160", "kind": "address", "endpoints": 3, "flows_at_most": 6,
-         "unanswered_packets_at_most": 24, "greetings": [{"ports": "80,443,5223", "greeting": "none"}]},
+         "unanswered_packets_at_most": 24, "greetings": [
+             {"ports": "80", "greeting": "http_unverified"}, {"ports": "443", "greeting": "tls_unverified"},
+             {"ports": "5223", "greeting": "none"}]},
         {"destination": "vendor.example", "kind": "name", "endpoints": 3, "flows_at_most": 6,
          "unanswered_packets_at_most": 24, "greetings": [{"ports": "80", "greeting": "http"},
          {"ports": "443", "greeting": "tls"}, {"ports": "5223", "greeting": "none"}]}])"));

@@ -8,6 +8,7 @@
 // Limits   limits_config: new flows a second in all and to one destination, and flows at once.
 #pragma once
 
+#include "reachd/app/block_sampler.hpp"
 #include "reachd/app/check_endpoint.hpp"
 #include "reachd/app/flow_gate.hpp"
 #include "reachd/app/inquirer.hpp"
@@ -38,6 +39,7 @@ struct engine_listener {
     std::function<void(std::size_t row, const std::string& name_and_address)> address_appeared;
     std::function<void(std::size_t row)> round_finished;
     std::function<void(const progress&)> progressed;
+    std::function<void(std::size_t row, const block_result& round)> sampled;
     std::function<void(const std::string& task, const std::string& what)> failed;
 };
 
@@ -55,6 +57,8 @@ public:
 
     // One whole round of each row named, all at once, begun after this call.
     boost::asio::awaitable<void> probe(std::vector<std::size_t> rows);
+    // Waits for the samples of blocks that rounds have begun.
+    boost::asio::awaitable<void> finish_samples();
     // Rounds on the schedule until stop().
     boost::asio::awaitable<void> keep_probing();
     // Ends every round and probe; answers how many would not end in time.
@@ -126,6 +130,7 @@ private:
     task_group rounds_;
     task_group probes_;
     inquirer inquirer_;
+    block_sampler sampler_;
 };
 
 } // namespace reachd

@@ -39,6 +39,8 @@ public:
 
     // Looks soon at what is wanted now.
     void wake();
+    // One probe more, in its turn after what the inquiry wants; not kept among the traces.
+    boost::asio::awaitable<observation> ask(hop_order order);
     // Waits until nothing is wanted or under way for these addresses, and the way out is known.
     boost::asio::awaitable<void> settled(std::set<ip_address> addresses);
     void close();
@@ -53,6 +55,14 @@ private:
     };
     boost::asio::awaitable<void> work();
     boost::asio::awaitable<void> carry_out(hop_order order);
+    boost::asio::awaitable<observation> send(hop_order order);
+    struct question {
+        explicit question(const boost::asio::any_io_executor& executor) : ready{executor} {}
+        hop_order order;
+        bool granted = false;
+        boost::asio::steady_timer ready;
+    };
+    void grant_questions(unsigned shared_hops, hop_pacer::choice& chosen);
     void start(const hop_order& order);
     void tell_waiters();
     way_out way_of(const std::string& vantage) const;
@@ -67,6 +77,7 @@ private:
     std::vector<hop_order> wanted_; // of the last look
     std::set<hop_order> under_way_;
     std::vector<std::shared_ptr<waiter>> waiters_;
+    std::vector<std::shared_ptr<question>> questions_;
     boost::asio::steady_timer look_;
     inquiry_traffic traffic_;
     bool working_ = false;

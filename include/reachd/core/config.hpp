@@ -39,8 +39,9 @@ struct limits_config {
     unsigned new_flows_per_destination_per_s = 3; // to one address; 0 lifts it
     unsigned in_flight = 256;
     std::chrono::milliseconds connect_timeout{3000};
-    unsigned attempts = 2;           // before silence counts
-    unsigned icmp_per_hop_per_s = 1; // probes that make one hop answer by ICMP; 0 lifts it
+    unsigned attempts = 2;            // before silence counts
+    unsigned samples_per_block = 256; // addresses of a block, one a stratum, in each round
+    unsigned icmp_per_hop_per_s = 1;  // probes that make one hop answer by ICMP; 0 lifts it
     bool operator==(const limits_config&) const = default;
 };
 

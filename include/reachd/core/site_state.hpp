@@ -7,6 +7,7 @@
 // Errors  none: what is missing is unproven.
 #pragma once
 
+#include "reachd/core/block_result.hpp"
 #include "reachd/core/names.hpp"
 #include "reachd/core/path.hpp"
 #include "reachd/core/plan.hpp"
@@ -72,9 +73,10 @@ struct row_counts {
 struct row_state {
     std::vector<name_lookup> lookups;
     std::vector<endpoint_state> endpoints;
-    std::optional<wall_time> checked; // end of the last round; nullopt: never
-    bool measuring = false;           // a round is under way: its verdicts are drawn at the end
-    std::string not_run;              // why it was left out of this check; "" when it was not
+    std::vector<block_result> samples; // one for each block, port and vantage; rounds added up
+    std::optional<wall_time> checked;  // end of the last round; nullopt: never
+    bool measuring = false;            // a round is under way: its verdicts are drawn at the end
+    std::string not_run;               // why it was left out of this check; "" when it was not
     // Drawn by evaluate():
     row_answer state = row_answer::unproven;
     std::string sentence;
@@ -120,6 +122,8 @@ endpoint_answer weigh(expectation expect, const verdict& judged);
 void correlate(const plan& what, site_state& site);
 // Collapses a row's endpoints into runs, in the order of destinations and ports.
 std::vector<run> make_runs(const outbound_row& what, const std::vector<endpoint_state>& endpoints);
+// What the samples of a row's blocks prove, as runs: the block itself, and each hole.
+std::vector<run> block_runs(const plan& what, const site_state& site, std::size_t row);
 // The row's own sentence, and what to do about it.
 std::string row_sentence(const plan_row& what, const row_state& row);
 std::string row_advice(const plan_row& what, const row_state& row);
