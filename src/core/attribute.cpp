@@ -83,8 +83,23 @@ private:
         case first_look::refused: return judge_answer(judged, how);
         case first_look::silent: return judge_silence(judged, how);
         case first_look::rejected: return judge_rejection(judged, how.which);
-        case first_look::trusted:
-        case first_look::unknown: return;
+        case first_look::unknown: return judge_own_error(judged, how.which);
+        case first_look::trusted: return;
+        }
+    }
+
+    // "Host unreachable" of this machine itself blames the next hop: not while others pass it.
+    void judge_own_error(verdict& judged, const flow& which) const
+    {
+        const bool near = std::ranges::any_of(site_.local.on_link, [&](const ip_block& block) {
+            return block.contains(which.target.address);
+        });
+        const auto& way = way_of(which);
+        if (judged.blame == blame::site && judged.stage == stage::route && !near && way.hops.size() > 0 &&
+            way.hops.front().flows > 0) {
+            judged.blame = blame::unknown;
+            judged.sentence = "this machine itself says that it cannot be reached, while others can: its own "
+                              "packet filter, or the next hop of this route";
         }
     }
 
@@ -141,17 +156,30 @@ private:
         }
         const bool at_target = all_.facts(which.vantage, which.target.address).spoke_at == at;
         judged.where = pair_of(which, at - 1, at, at_target);
+        if (const auto next = all_.onward(which, at - 1); next && next->number == at) {
+            judged.where->before->address = next->address;
+        }
         judged.blame =
             at == 1 && own.link_answers == 0 ? blame::unknown : blame_of_pair(which, at - 1, at, at_target);
         judged.sentence =
             fmt::format("{} {}; {}", verb, pair_text(which, *judged.where, judged.blame), proof);
     }
 
+    // A datagram to a port at which nothing listens is answered from the same distance.
+    bool replies_everywhere(const flow& which) const
+    {
+        const auto at = all_.view(which).answered_at();
+        const auto& known = all_.facts(which.vantage, which.target.address);
+        return at && !known.spoke_at && std::ranges::any_of(known.flows, [&](const flow& other) {
+            return is_control(other.target) && all_.view(other).answered_at() == at;
+        });
+    }
+
     // The canary of its port was answered, and nothing shows that this answer is another one.
     bool is_everybodys(const flow& which) const
     {
         if (which.target.transport != transport::tcp) {
-            return false;
+            return replies_everywhere(which);
         }
         const flow canary{which.vantage, canary_for(which.target.address.family, which.target.port)};
         return all_.view(canary).plain_answers > 0 && all_.origin_of(which) != origin::consistent;
@@ -169,6 +197,16 @@ private:
         }
         const auto& which = *how.representative;
         const auto at = all_.view(which).answered_at();
+        const auto& own = all_.view(how.which);
+        if ((judged.kind == verdict_kind::open && judged.stage == stage::connect && own.was_refused) ||
+            (judged.kind == verdict_kind::closed && own.was_connected)) {
+            judged.kind = verdict_kind::unproven;
+            judged.blame = blame::unknown;
+            judged.where.reset();
+            judged.sentence = "connects at one time and is refused (RST) at another: parallel ways, or a change "
+                              "while it was looked at";
+            return;
+        }
         if (at && all_.origin_of(which) == origin::near) {
             const auto others = all_.farthest_other(which);
             return accuse(
@@ -180,6 +218,9 @@ private:
                       )
                     : "its TTL shows that it comes from nearer than the destination"
             );
+        }
+        if (which.target.transport == transport::udp && at && is_everybodys(which)) {
+            return accuse(judged, which, *at, "a port at which nothing listens is answered alike");
         }
         if (is_everybodys(which)) {
             const flow canary{which.vantage, canary_for(which.target.address.family, which.target.port)};
@@ -195,7 +236,20 @@ private:
             judged.blame = blame::service;
             judged.sentence = "refused by the destination itself: nothing listens there";
         }
-        if (judged.kind == verdict_kind::open && judged.stage == stage::connect && at &&
+        const bool green = judged.kind == verdict_kind::open || judged.kind == verdict_kind::closed;
+        if (green && at && all_.origin_of(which) == origin::contradicted) {
+            judged.kind = verdict_kind::unproven;
+            judged.blame = blame::unknown;
+            judged.where.reset();
+            judged.sentence = fmt::format(
+                "{} with {} hops allowed, while other flows to this address go farther: a box on the way, or "
+                "parallel ways of unequal length",
+                judged.sentence, *at
+            );
+            return;
+        }
+        const bool by_udp = which.target.transport == transport::udp;
+        if (judged.kind == verdict_kind::open && (judged.stage == stage::connect || by_udp) && at &&
             all_.origin_of(which) == origin::inconclusive) {
             judged.sentence += "; whether the destination itself does could not be checked: no control flow "
                                "gets that far";
@@ -233,7 +287,13 @@ private:
             judged.kind = verdict_kind::blocked;
             judged.stage = stage::connect;
             judged.where = pair_of(which, found.after, found.before, found.before_is_target);
-            judged.blame = blame_of_pair(which, found.after, found.before, found.before_is_target);
+            if (found.before_box) {
+                judged.where->before->address = found.before_box;
+            }
+            // This machine's own filter drops before the first hop just as the first box does.
+            judged.blame = found.after == 0
+                             ? blame::unknown
+                             : blame_of_pair(which, found.after, found.before, found.before_is_target);
             judged.sentence = fmt::format("dropped {}", pair_text(which, *judged.where, judged.blame));
             return;
         }
@@ -265,9 +325,10 @@ private:
             return false;
         }
         const auto& known = all_.facts(which.vantage, which.target.address);
-        const bool others_get_there = known.spoke_at || known.farthest() > number ||
+        const bool others_get_there = known.spoke_at || all_.goes_past(which, seen.sender) ||
                                       std::ranges::any_of(known.flows, [&](const flow& other) {
-                                          return all_.view(other).answered_at().has_value();
+                                          const auto at = all_.view(other).answered_at();
+                                          return at && *at > number + 1; // else by that router, or before it
                                       });
         return !others_get_there;
     }
@@ -289,9 +350,12 @@ private:
             return;
         }
         const auto seen = last_icmp(which);
-        judged.blame = *number <= way.edge                        ? blame::site
+        const bool inside = *number <= way.edge ||
+                            (!what_.config.path.edge &&
+                             belongs_to_site(*box.address, *number, site_.local, what_.config.path));
+        judged.blame = inside                                         ? blame::site
                      : seen && may_be_down(which, *seen, *number) ? blame::unknown
-                                                                  : blame::isp;
+                                                                      : blame::isp;
     }
 
     std::optional<icmp_error> last_icmp(const flow& which) const

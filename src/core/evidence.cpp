@@ -6,10 +6,7 @@
 namespace reachd {
 namespace {
 
-// Flows that must contradict an answer before its hop limit alone proves it near, and by how many hops:
-// parallel paths of unequal length (ECMP) can differ by one or two for single flows.
-constexpr unsigned contradicting_flows = 2;
-constexpr unsigned safe_margin = 2;
+constexpr unsigned sure_tries = 3; // silences that are no loss
 
 // The address itself sent an ICMP error on this flow: from which hop limit on, and where it was silent.
 void note_speech(
@@ -89,13 +86,104 @@ unsigned evidence::farthest_other(const flow& which) const
     return farthest;
 }
 
-unsigned evidence::others_beyond(const flow& which, unsigned hop_limit) const
+std::optional<unsigned>
+evidence::where_met(const flow& which, unsigned number, const flow& other) const
 {
-    unsigned count = 0;
-    for (const auto& other : facts(which.vantage, which.target.address).flows) {
-        count += other != which && view(other).farthest() >= hop_limit ? 1U : 0U;
+    if (number == 0) {
+        return 0; // this machine
     }
-    return count;
+    const auto& own = view(which).transit;
+    const auto box = own.find(number);
+    std::optional<unsigned> last;
+    for (const auto& [at, met] : view(other).transit) {
+        last = box != own.end() && met == box->second ? at : last;
+    }
+    return last;
+}
+
+std::optional<evidence::next_hop> evidence::onward(const flow& which, unsigned number) const
+{
+    std::optional<next_hop> next;
+    for (const auto& other : facts(which.vantage, which.target.address).flows) {
+        if (other == which) {
+            continue;
+        }
+        const auto& theirs = view(other);
+        const auto met_at = where_met(which, number, other);
+        if (!met_at) {
+            continue;
+        }
+        const auto passed = *met_at;
+        const auto after = theirs.transit.upper_bound(passed);
+        const bool met_another = after != theirs.transit.end();
+        const bool limited = !theirs.was_connected && !theirs.was_refused; // ICMP: it may be held back
+        const bool came_past = (!limited && theirs.answered_at() > passed + 1) || met_another;
+        if (came_past && theirs.is_silent_at(passed + 1, sure_tries)) {
+            return next_hop{.number = number + 1, .address = {}};
+        }
+        if (met_another && (!next || number + after->first - passed < next->number)) {
+            next = next_hop{.number = number + after->first - passed, .address = after->second};
+        }
+    }
+    return next;
+}
+
+std::optional<evidence::next_hop> evidence::after_mute(const flow& which, unsigned number) const
+{
+    constexpr unsigned tries = 2;
+    std::optional<next_hop> last;
+    for (const auto& other : facts(which.vantage, which.target.address).flows) {
+        const auto& theirs = view(other);
+        const auto passed = where_met(which, number, other);
+        if (other == which || !passed || !theirs.is_silent_at(*passed + 1, tries)) {
+            continue;
+        }
+        next_hop again;
+        const auto met = theirs.transit.upper_bound(*passed);
+        if (met != theirs.transit.end()) {
+            again = {.number = number + met->first - *passed, .address = met->second};
+        } else if (theirs.answered_at() > *passed) {
+            again = {.number = number + *theirs.answered_at() - *passed, .address = {}};
+        }
+        if (again.number > 0 && (!last || again.number > last->number)) {
+            last = again;
+        }
+    }
+    return last;
+}
+
+bool evidence::goes_past(const flow& which, const ip_address& box) const
+{
+    return std::ranges::any_of(facts(which.vantage, which.target.address).flows, [&](const flow& other) {
+        const auto& met = view(other).transit;
+        const auto found = std::ranges::find(met, box, [](const auto& entry) { return entry.second; });
+        return found != met.end() && met.rbegin()->second != box;
+    });
+}
+
+bool evidence::is_apart(const flow& which, unsigned number) const
+{
+    const auto& own = view(which).transit;
+    const auto box = own.find(number);
+    if (box == own.end()) {
+        return false;
+    }
+    return std::ranges::all_of(facts(which.vantage, which.target.address).flows, [&](const flow& other) {
+        const auto& met = view(other).transit;
+        const auto there = met.find(number);
+        return other == which || view(other).farthest() <= number ||
+               (there != met.end() && there->second != box->second);
+    });
+}
+
+bool evidence::has_rival(const flow& which) const
+{
+    const auto& own = view(which);
+    return std::ranges::any_of(facts(which.vantage, which.target.address).flows, [&](const flow& other) {
+        const auto& theirs = view(other);
+        return other.target.transport == transport::tcp && theirs.answered_at() == own.answered_at() &&
+               ((own.was_connected && theirs.was_refused) || (own.was_refused && theirs.was_connected));
+    });
 }
 
 bool evidence::wants_received_ttl(const flow& which) const
@@ -119,24 +207,30 @@ origin evidence::origin_of(const flow& which) const
         return origin::inconclusive; // this flow's own paths differ in length
     }
     const auto& known = facts(which.vantage, which.target.address);
-    const auto received = own.received_ttl();
-    const auto others = farthest_other(which);
-    if (others >= *at) {
-        if (received) {
-            return hops_back(*received) + 1 <= *at ? origin::near : origin::inconclusive;
-        }
-        const bool far_enough = others - *at + 1 >= safe_margin;
-        return far_enough && others_beyond(which, *at) >= contradicting_flows ? origin::near
-                                                                              : origin::inconclusive;
+    const auto received = own.sure_received_ttl();
+    if (onward(which, *at - 1)) {
+        return origin::near; // the last box that met it has another next hop for this address
     }
-    if (known.spoke_silent && *known.spoke_silent >= *at) {
-        // The destination speaks on another flow from farther away only; which of the two is it?
-        return received && hops_back(*received) + 1 <= *at ? origin::near : origin::inconclusive;
+    const bool answered_farther = std::ranges::any_of(known.flows, [&](const flow& other) {
+        const auto& theirs = view(other);
+        const auto far = theirs.answered_at();
+        return (theirs.was_connected || theirs.was_refused) && far > at && theirs.is_silent_at(*far - 1, sure_tries);
+    });
+    if (answered_farther || farthest_other(which) >= *at || (known.spoke_silent && *known.spoke_silent >= *at)) {
+        return is_apart(which, *at - 1) ? origin::inconclusive : origin::contradicted;
+    }
+    const bool outdone = received && std::ranges::any_of(known.flows, [&](const flow& other) {
+        const auto theirs = view(other).sure_received_ttl();
+        return other != which && theirs && view(other).answered_at() == at &&
+               hops_back(*received) < hops_back(*theirs);
+    });
+    if (outdone) {
+        return origin::near;
     }
     if (known.spoke_at != at) {
         return origin::inconclusive;
     }
-    // At the same distance as the destination's own ICMP: its last router could still speak in its name.
+    // At the destination's own distance its last router could still speak in its name.
     const bool nearer = received && known.icmp_received_ttl &&
                         hops_back(*received) < hops_back(static_cast<unsigned>(*known.icmp_received_ttl));
     return nearer ? origin::near : origin::consistent;

@@ -38,6 +38,11 @@ std::optional<unsigned> target_distance(const evidence& all, const flow& which)
 std::optional<unsigned> next_shared_hop(const evidence& all, const flow& which, unsigned from)
 {
     const auto& way = all.way(which.vantage, which.target.address.family);
+    const auto& own = all.view(which).transit;
+    const auto last = own.find(from);
+    if (from > 0 && (last == own.end() || way.at(from).address != last->second)) {
+        return std::nullopt; // it has a way of its own
+    }
     for (unsigned number = from + 1; number <= way.hops.size() && number <= way.beyond; ++number) {
         const auto& met = way.hops[number - 1];
         if (met.address && met.flows > 0 && met.others == 0) {
@@ -100,24 +105,23 @@ enum class likeness : std::uint8_t {
     untold, // more tries are needed
 };
 
-likeness compare(const evidence& all, const flow& one, const flow& representative)
+likeness compare(const evidence& all, const member& one, const member& representative)
 {
-    const auto received = all.view(representative).received_ttl();
-    const auto from = all.origin_of(representative);
+    if (one.said || representative.said) { // IP_MINTTL tells nothing of these; they show their TTL themselves
+        const bool same = one.said && representative.said && *one.said == *representative.said;
+        return same ? likeness::same : likeness::other;
+    }
+    const auto received = all.view(representative.which).received_ttl();
+    const auto from = all.origin_of(representative.which);
     if (!received || from == origin::unchecked) {
         return likeness::untold;
     }
-    const auto& own = all.view(one);
-    if (from == origin::near) {
-        if (own.received_low() >= *received) {
-            return likeness::same;
-        }
-        return own.received_high() < *received ? likeness::other : likeness::untold;
-    }
-    if (own.received_low() > *received) {
+    const auto& own = all.view(one.which);
+    // Boxes have initial TTLs of their own: only the very same TTL speaks for the same box.
+    if (own.received_high() < *received || own.received_low() > *received) {
         return likeness::other;
     }
-    return own.received_high() <= *received ? likeness::same : likeness::untold;
+    return own.received_ttl() == received ? likeness::same : likeness::untold;
 }
 
 } // namespace
@@ -165,6 +169,9 @@ std::vector<group> make_groups(const plan& what, const site_state& site)
             auto& members = found[{one.vantage, *one.address, one.transport}];
             const auto look = is_waiting ? first_look::silent : look_at(one);
             const auto [at, is_new] = members.try_emplace(one.port, member{which, look, row->payload});
+            if (!is_waiting && is_from_target(one.seen.back(), *one.address)) {
+                at->second.said = std::get<icmp_error>(one.seen.back().what);
+            }
             // The same flow in two rows: the one that proved most speaks for both.
             at->second.look = std::min(at->second.look, look);
         }
@@ -184,15 +191,20 @@ passage passage_of(const evidence& all, const flow& which)
 {
     const auto& own = all.view(which);
     const auto after = own.farthest();
-    const auto& known = all.facts(which.vantage, which.target.address);
     const auto& way = all.way(which.vantage, which.target.address.family);
     if (!own.rejected.empty()) {
         return {.kind = passage_kind::rejected, .after = after, .by = own.rejected.begin()->second};
     }
-    // 1. Another flow to the same address was seen farther on.
-    for (const auto& [number, box] : known.transit) {
-        if (number > after) {
-            return settle(all, which, after, number);
+    // 1. Another flow to the same address passed the same last box and was seen farther on.
+    if (auto next = all.onward(which, after)) {
+        const auto mute = all.after_mute(which, after);
+        next = mute ? mute : next;
+        const bool is_target = !next->address;
+        if (!is_target || which.target.transport == transport::tcp) {
+            auto out = settle(all, which, after, next->number);
+            out.before_is_target = is_target && out.kind == passage_kind::dropped;
+            out.before_box = next->address;
+            return out;
         }
     }
     // 2. The destination itself answers another flow; silence there says nothing of UDP.
@@ -265,7 +277,7 @@ std::vector<std::size_t> answering_representatives(const evidence& all, const gr
     for (const auto i : alike) {
         bool differs = true;
         for (const auto r : representatives) {
-            const auto how = compare(all, of.members[i].which, of.members[r].which);
+            const auto how = compare(all, of.members[i], of.members[r]);
             if (how == likeness::same) {
                 stands_for[i] = r;
             }

@@ -20,6 +20,7 @@ constexpr unsigned walk_tries = 2;
 constexpr unsigned rejection_hops = 6;
 constexpr unsigned search_tries = 1;  // while the distance of an answer is narrowed down
 constexpr unsigned beyond_target = 2; // hops past an answer at which a control flow is looked for
+constexpr unsigned mute_hops = 4;     // in a row, before a control flow is given up
 constexpr unsigned usual_initial_ttl = 64;
 constexpr unsigned most_min_ttl = 255;
 constexpr std::array<unsigned, 4> first_guesses{4, 8, 16, most_hops};
@@ -66,12 +67,12 @@ private:
         return false;
     }
 
-    bool want_min(const flow& which, unsigned min_ttl)
+    bool want_min(const flow& which, unsigned min_ttl, unsigned tries = min_ttl_tries)
     {
         const auto& own = all_.view(which);
         const auto silent = own.min_silent.find(min_ttl);
         const bool settled = own.min_answered.contains(min_ttl) ||
-                             (silent != own.min_silent.end() && silent->second >= min_ttl_tries) ||
+                             (silent != own.min_silent.end() && silent->second >= tries) ||
                              own.unmeasured.contains(min_ttl + most_hops);
         if (!settled) {
             add({.which = which, .min_ttl = min_ttl});
@@ -155,7 +156,7 @@ private:
         const auto& way = all_.way(one.vantage, one.address.family);
         const auto& known = all_.facts(one.vantage, one.address);
         const auto from = std::max(way.edge, 1U);
-        const auto last = std::min(most_hops, std::max(known.farthest(), from) + beyond_target);
+        const auto last = std::min(most_hops, std::max(known.farthest(), from) + mute_hops);
         for (unsigned limit = from; limit <= last && (!known.spoke_at || limit <= *known.spoke_at); ++limit) {
             if (all_.view(control).rejected.lower_bound(1) != all_.view(control).rejected.end()) {
                 return; // a box rejects it: it gets no farther
@@ -199,6 +200,15 @@ private:
         }
         for (auto limit = far - 1; limit > own.farthest(); --limit) {
             want(one.which, limit, hop_tries, need::icmp, one.payload);
+        }
+        // Whoever got farther has to be seen at the same last box, or it took another way.
+        for (const auto& other : known.flows) {
+            const auto& theirs = all_.view(other);
+            const bool came_farther =
+                theirs.farthest() > own.farthest() || theirs.answered_at() > own.farthest() + 1;
+            if (other != one.which && came_farther) {
+                want(other, own.farthest(), walk_tries, need::icmp);
+            }
         }
         // What passage_of() asks for: the first known hop after the last that saw it.
         const auto how = passage_of(all_, one.which);
@@ -338,6 +348,9 @@ private:
         const bool above_guess = want_min(which, guessed + 1);
         const auto low = all_.view(which).received_low();
         const auto high = all_.view(which).received_high();
+        if (at_guess && above_guess && low == high && low < most_min_ttl) {
+            want_min(which, low + 1, sure_min_ttl_tries);
+        }
         if (!at_guess || !above_guess || low >= high) {
             return;
         }
@@ -359,6 +372,7 @@ private:
         }
         const auto& known = all_.facts(one.vantage, one.address);
         const auto control = control_to(one, 0);
+        want(control, *at - 1, walk_tries, need::icmp); // whether both take the same way up to there
         for (auto limit = *at; limit <= *at + beyond_target; ++limit) {
             const bool said = (known.spoke_at && *known.spoke_at <= limit && limit > *at) ||
                               all_.farthest_other(each.which) > limit;
@@ -366,17 +380,24 @@ private:
                 want(control, limit, limit == *at ? hop_tries : walk_tries, need::answer);
             }
         }
+        for (const auto& other : known.flows) {
+            if (other != each.which && all_.view(other).answered_at() > *at) {
+                want(other, *at - 1, walk_tries, need::icmp);
+            }
+        }
         const bool contradicted =
             all_.wants_received_ttl(each.which) || all_.farthest_other(each.which) >= *at;
         if (contradicted) {
+            want(control_to(one, 1), *at - 1, walk_tries, need::icmp);
             want(control_to(one, 1), *at, walk_tries, need::answer);
         }
-        if (each.which.target.transport == transport::tcp) {
-            if (contradicted || is_one_of_many) {
+        if (each.which.target.transport == transport::tcp && !each.said) {
+            if (contradicted || is_one_of_many || all_.has_rival(each.which)) {
                 bracket(each.which, *at);
             } else if (known.spoke_at == at && known.icmp_received_ttl) {
                 const auto far = static_cast<unsigned>(*known.icmp_received_ttl);
-                if (want_min(each.which, far + 1) && all_.view(each.which).received_low() > far) {
+                if (want_min(each.which, far) && want_min(each.which, far + 1) &&
+                    all_.view(each.which).received_ttl() != far) {
                     bracket(each.which, *at);
                 }
             }
@@ -429,13 +450,14 @@ private:
     ask_likeness(const group& one, const std::vector<std::size_t>& stands_for, first_look look, std::size_t i)
     {
         for (std::size_t r = 0; r < one.members.size(); ++r) {
-            if (stands_for[r] != r || one.members[r].look != look) {
+            if (stands_for[r] != r || one.members[r].look != look || one.members[r].said || one.members[i].said) {
                 continue;
             }
             const auto received = all_.view(one.members[r].which).received_ttl();
             const auto from = all_.origin_of(one.members[r].which);
-            if (received && from != origin::unchecked && *received < most_min_ttl) {
-                want_min(one.members[i].which, from == origin::near ? *received : *received + 1);
+            if (received && from != origin::unchecked && want_min(one.members[i].which, *received) &&
+                *received < most_min_ttl) {
+                want_min(one.members[i].which, *received + 1);
             }
         }
     }

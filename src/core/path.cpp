@@ -27,15 +27,6 @@ bool is_in(const std::vector<ip_block>& list, const ip_address& address)
     return std::ranges::any_of(list, [&](const ip_block& block) { return block.contains(address); });
 }
 
-bool belongs_to_site(
-    const ip_address& address, unsigned number, const local_network& local, const path_config& config
-)
-{
-    const auto& networks = config.site_networks.empty() ? private_networks() : config.site_networks;
-    const bool gateway = number == 1 && std::ranges::find(local.gateways, address) != local.gateways.end();
-    return gateway || is_in(networks, address) || is_in(local.on_link, address);
-}
-
 // Which boxes were met at each hop, and how often.
 using census = std::map<unsigned, std::map<ip_address, std::size_t>>;
 
@@ -91,6 +82,15 @@ void find_edge(path& way, const local_network& local, const path_config& config)
 }
 
 } // namespace
+
+bool belongs_to_site(
+    const ip_address& address, unsigned number, const local_network& local, const path_config& config
+)
+{
+    const auto& networks = config.site_networks.empty() ? private_networks() : config.site_networks;
+    const bool gateway = number == 1 && std::ranges::find(local.gateways, address) != local.gateways.end();
+    return gateway || is_in(networks, address) || is_in(local.on_link, address);
+}
 
 hop path::at(unsigned number) const
 {
@@ -152,11 +152,11 @@ blame blame_between(const path& way, unsigned after, unsigned before)
     if (before <= way.edge) {
         return blame::site;
     }
-    if (after > way.edge) {
-        return blame::isp;
+    if (way.beyond > 0 && after >= way.beyond) {
+        return blame::isp; // a hop that nobody saw before it may still be the site's
     }
     // The pair straddles the edge: with hops between the two that nobody saw it could be any of them.
-    return after == way.edge && before == way.beyond ? blame::edge : blame::unknown;
+    return after == way.edge && before == way.beyond && before == after + 1 ? blame::edge : blame::unknown;
 }
 
 nlohmann::json to_json(const path& way)

@@ -126,6 +126,16 @@ std::optional<unsigned> flow_view::received_ttl() const
     return low > 0 && low == received_high() ? std::optional{low} : std::nullopt;
 }
 
+std::optional<unsigned> flow_view::sure_received_ttl() const
+{
+    const auto received = received_ttl();
+    if (!received || *received == 255) {
+        return received;
+    }
+    const auto above = min_silent.find(*received + 1);
+    return above != min_silent.end() && above->second >= sure_min_ttl_tries ? received : std::nullopt;
+}
+
 flow_view view_of(const endpoint& target, const std::vector<observation>& seen)
 {
     flow_view view;
@@ -137,12 +147,15 @@ flow_view view_of(const endpoint& target, const std::vector<observation>& seen)
             view.source = address_of(one.source);
         }
         const bool answers = is_answer(one.what, target.address);
+        view.was_connected = view.was_connected || std::holds_alternative<connected>(one.what) ||
+                             std::holds_alternative<replied>(one.what);
+        view.was_refused = view.was_refused || std::holds_alternative<refused>(one.what);
         if (one.on_link) {
             view.link_answers += answers ? 1U : 0U;
             view.link_silences += is_silence(one.what) ? 1U : 0U;
             view.link_failures += std::holds_alternative<not_measured>(one.what) ? 1U : 0U;
         } else if (one.min_ttl) {
-            if (answers) {
+            if (answers && !icmp_of(one.what)) { // of an ICMP error it limits the TTL of what that quotes
                 view.min_answered.insert(*one.min_ttl);
             } else if (is_silence(one.what)) {
                 ++view.min_silent[*one.min_ttl];

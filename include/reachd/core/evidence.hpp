@@ -23,7 +23,8 @@ enum class origin : std::uint8_t {
     unchecked,    // nothing was measured about it
     near,         // from a box on the way: forged or proxied
     consistent,   // from the distance at which the destination itself speaks on another flow
-    inconclusive, // no control flow gets that far, or the flows disagree
+    contradicted, // another flow gets past that distance, and nothing proves that they share their way
+    inconclusive, // no control flow gets that far
 };
 
 // What all flows to one address from one vantage show together.
@@ -46,9 +47,26 @@ public:
 
     // The highest hop limit at which another flow to the same address was still on its way.
     [[nodiscard]] unsigned farthest_other(const flow& which) const;
-    // How many other flows were still on their way at `hop_limit` or beyond.
-    [[nodiscard]] unsigned others_beyond(const flow& which, unsigned hop_limit) const;
+    // Where the box that `which` met at that hop (0: this machine) sends other flows to the same address,
+    // counted in hops of `which`. Parallel paths (ECMP) do not confuse it: it is the same box. nullopt:
+    // none of them was seen to pass that box and go on.
+    struct next_hop {
+        unsigned number = 0;
+        std::optional<ip_address> address; // nullopt: it answered nobody, yet others came past it
+    };
+    [[nodiscard]] std::optional<next_hop> onward(const flow& which, unsigned number) const;
+    // Flows that met the same box there, got nothing from the next hop and yet came past it: where the
+    // last of them was seen again. Silence of `which` before that proves nothing. Without an address it
+    // was the destination that answered.
+    [[nodiscard]] std::optional<next_hop> after_mute(const flow& which, unsigned number) const;
+    // Whether a flow to the same address was seen at that box and farther on.
+    [[nodiscard]] bool goes_past(const flow& which, const ip_address& box) const;
+    // Whether all other flows were seen on their way without that box: they took other ways.
+    [[nodiscard]] bool is_apart(const flow& which, unsigned number) const;
     [[nodiscard]] origin origin_of(const flow& which) const;
+    // Whether another TCP flow to the same address is answered otherwise from the same distance: the last
+    // router may be one of the two who answer.
+    [[nodiscard]] bool has_rival(const flow& which) const;
     // True when only the received TTL of its answers can tell whether they are near.
     [[nodiscard]] bool wants_received_ttl(const flow& which) const;
 
@@ -66,6 +84,9 @@ public:
     [[nodiscard]] std::optional<unsigned> number_of(const flow& which, const ip_address& box) const;
 
 private:
+    // The last hop at which `other` met the box that `which` met at that hop.
+    [[nodiscard]] std::optional<unsigned>
+    where_met(const flow& which, unsigned number, const flow& other) const;
     using place = std::pair<std::string, ip_address>;
     std::map<flow, flow_view> views_;
     std::map<place, address_facts> addresses_;

@@ -38,6 +38,11 @@ struct path {
     [[nodiscard]] std::optional<unsigned> number_of(const ip_address& address) const;
 };
 
+// Whether a box with that address, met at that hop, is one of the site's.
+bool belongs_to_site(
+    const ip_address& address, unsigned number, const local_network& local, const path_config& config
+);
+
 path make_path(
     const traces& all, const std::string& vantage, family protocol, const local_network& local,
     const path_config& config

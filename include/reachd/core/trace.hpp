@@ -54,6 +54,8 @@ struct flow_view {
     std::map<unsigned, wall_time> silent_since;       // the first of them
     std::map<unsigned, std::vector<wall_time>> heard; // each time exceeded
     std::set<unsigned> unmeasured;                    // this machine could not send
+    bool was_connected = false; // a handshake or a reply was among the answers
+    bool was_refused = false;   // a RST was
     // By IP_MINTTL.
     std::set<unsigned> min_answered;
     std::map<unsigned, unsigned> min_silent; // tries
@@ -77,11 +79,14 @@ struct flow_view {
     [[nodiscard]] unsigned received_low() const;
     [[nodiscard]] unsigned received_high() const;
     [[nodiscard]] std::optional<unsigned> received_ttl() const;
+    // The same, when tries enough say that no answer arrives with more: what a loss must not decide.
+    [[nodiscard]] std::optional<unsigned> sure_received_ttl() const;
 };
 flow_view view_of(const endpoint& target, const std::vector<observation>& seen);
 
 // Silences before an IP_MINTTL counts as not reached.
 inline constexpr unsigned min_ttl_tries = 2;
+inline constexpr unsigned sure_min_ttl_tries = 4; // one in a thousand where one packet in ten is lost
 
 // Routers between a box and us, read off a received TTL: initial values are 32, 64, 128 and 255.
 unsigned hops_back(unsigned received_ttl);
