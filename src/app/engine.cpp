@@ -61,7 +61,7 @@ std::set<ip_address> addresses_of(const row_state& row)
 
 engine::engine(
     asio::any_io_executor executor, std::shared_ptr<const plan> what,
-    std::shared_ptr<asio::ssl::context> trust, engine_listener listener
+    std::shared_ptr<asio::ssl::context> trust, engine_listener listener, depth how_far
 )
     : executor_{std::move(executor)},
       plan_{std::move(what)},
@@ -109,6 +109,10 @@ engine::engine(
 {
     state_.rows.resize(plan_->rows.size());
     state_.local = read_local_network();
+    if (how_far == depth::first_hand) {
+        inquirer_.close();
+        sampler_.close();
+    }
     const auto& times = plan_->config.schedule;
     const auto rounds = std::max<std::int64_t>(1, times.sweep_interval / times.interval);
     for (auto& work : work_) {

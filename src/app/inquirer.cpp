@@ -82,8 +82,8 @@ way_out inquirer::way_of(const std::string& vantage) const
 
 bool inquirer::is_pending(const std::set<ip_address>& addresses) const
 {
-    if (dirty_) {
-        return true;
+    if (closed_ || dirty_) {
+        return !closed_;
     }
     const auto concerns = [&](const hop_order& order) {
         return order.shared || addresses.contains(order.which.target.address);

@@ -404,7 +404,7 @@ private:
         }
         const auto& own = all_.view(each.which);
         if (*at == 1 && all_.origin_of(each.which) == origin::near && own.link_answers == 0 &&
-            own.link_failures == 0 && own.link_silences < walk_tries) {
+            own.link_failures < hop_tries && own.link_silences < walk_tries) {
             add({.which = each.which, .on_link = true, .payload = each.payload});
         }
         if (each.which.target.transport == transport::tcp &&

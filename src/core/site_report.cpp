@@ -48,11 +48,19 @@ json run_json(const run& one)
     };
 }
 
-json endpoint_json(const endpoint_state& one)
+json endpoint_json(const site_state& site, const endpoint_state& one)
 {
     json evidence = json::array();
     for (const auto& seen : one.seen) {
         evidence.push_back(to_json(seen));
+    }
+    // Where from and how far: what its hop-limited probes showed.
+    const auto traced = one.address ? site.traces.find({one.vantage, {*one.address, one.port, one.transport}})
+                                    : site.traces.end();
+    if (traced != site.traces.end()) {
+        for (const auto& seen : traced->second) {
+            evidence.push_back(to_json(seen));
+        }
     }
     const auto rtt = round_trip(one.seen);
     json out = {
@@ -113,7 +121,9 @@ std::string destinations_text(const outbound_row& what)
     return fmt::format("{}", fmt::join(list, " "));
 }
 
-json requirement_json(const plan_row& row, const row_state& state, report_detail detail)
+json requirement_json(
+    const plan_row& row, const site_state& site, const row_state& state, report_detail detail
+)
 {
     json out = {
         {"id", row.id},
@@ -156,7 +166,7 @@ json requirement_json(const plan_row& row, const row_state& state, report_detail
         return out;
     }
     for (const auto& one : state.endpoints) {
-        out["endpoints"].push_back(endpoint_json(one));
+        out["endpoints"].push_back(endpoint_json(site, one));
     }
     return out;
 }
@@ -228,18 +238,11 @@ json hops_json(const plan& what, const site_state& site, const endpoint_state& o
         });
     }
     const auto at = all.view(which).answered_at();
-    json traced = json::array();
-    if (const auto found = site.traces.find(which); found != site.traces.end()) {
-        for (const auto& seen : found->second) {
-            traced.push_back(to_json(seen));
-        }
-    }
     return {
         {"distance", at               ? json(*at)
                      : facts.spoke_at ? json(*facts.spoke_at)
                                       : json(nullptr)},
         {"hops", std::move(hops)},
-        {"probes", std::move(traced)},
     };
 }
 
@@ -268,7 +271,7 @@ site_report(const plan& what, const site_state& site, const report_selection& se
             if (row.catalogue != one.id || !selected(select, row)) {
                 continue;
             }
-            requirements.push_back(requirement_json(row, site.rows[i], select.detail));
+            requirements.push_back(requirement_json(row, site, site.rows[i], select.detail));
             if (const auto* timer = std::get_if<idle_timer>(&row.what)) {
                 idle.push_back(idle_json(row, site.rows[i], *timer));
             }
@@ -300,7 +303,7 @@ nlohmann::json endpoint_report(const plan& what, const site_state& site, const e
         for (const auto& one : site.rows[i].endpoints) {
             if (one.address == wanted.address && one.port == wanted.port &&
                 one.transport == wanted.transport) {
-                auto entry = endpoint_json(one);
+                auto entry = endpoint_json(site, one);
                 entry["catalogue"] = what.rows[i].catalogue;
                 entry["requirement"] = what.rows[i].id;
                 entry["path"] = hops_json(what, site, one);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/net/hop_probe.hpp"
 
+#include "reachd/core/trace.hpp"
+#include "reachd/net/probe_socket.hpp"
 #include "reachd/net/tcp_probe.hpp"
 #include "reachd/net/udp_probe.hpp"
 
@@ -23,9 +25,19 @@ void drop_connection(tcp::socket& socket)
     socket.close(code);
 }
 
-} // namespace
+// Without a filter an answer on a bound socket may still be this machine's own; not when lo was quiet.
+void doubt_own_answer(observation& seen, const endpoint& target, std::optional<std::uint64_t> before)
+{
+    const auto after = packets_by_loopback();
+    if (is_answer(seen.what, target.address) && (!before || before != after)) {
+        seen.what = not_measured{
+            .cause = local_cause::other,
+            .detail = "an answer came while something came by lo as well: it may be this machine's own",
+        };
+    }
+}
 
-asio::awaitable<observation> hop_probe(endpoint target, way_out way, hop_options options, time_point deadline)
+asio::awaitable<observation> send_one(endpoint target, way_out way, hop_options options, time_point deadline)
 {
     flow_options flow{
         .hop_limit = options.hop_limit,
@@ -45,6 +57,19 @@ asio::awaitable<observation> hop_probe(endpoint target, way_out way, hop_options
         drop_connection(*made.socket);
     }
     co_return std::move(made.seen);
+}
+
+} // namespace
+
+asio::awaitable<observation> hop_probe(endpoint target, way_out way, hop_options options, time_point deadline)
+{
+    const bool doubtful = options.on_link && !can_filter_arrivals();
+    const auto before = doubtful ? packets_by_loopback() : std::nullopt;
+    auto seen = co_await send_one(target, std::move(way), std::move(options), deadline);
+    if (doubtful) {
+        doubt_own_answer(seen, target, before);
+    }
+    co_return seen;
 }
 
 } // namespace reachd

@@ -76,8 +76,9 @@ protected:
     }
     engine& start()
     {
-        tested =
-            std::make_unique<engine>(io.get_executor(), std::make_shared<const plan>(site), trust, listener_);
+        tested = std::make_unique<engine>(
+            io.get_executor(), std::make_shared<const plan>(site), trust, listener_, depth::first_hand
+        );
         return *tested;
     }
     // One round of each row.

@@ -48,11 +48,18 @@ enum class round_kind : std::uint8_t {
     in_turn, // long rows in shares (rotation.hpp)
 };
 
+// How far an engine goes.
+enum class depth : std::uint8_t {
+    first_hand, // each endpoint's own exchanges only
+    located,    // who answered, what was let through and where it ends (core/inquiry.hpp)
+};
+
 class engine {
 public:
     engine(
         boost::asio::any_io_executor executor, std::shared_ptr<const plan> what,
-        std::shared_ptr<boost::asio::ssl::context> trust, engine_listener listener
+        std::shared_ptr<boost::asio::ssl::context> trust, engine_listener listener,
+        depth how_far = depth::located
     );
 
     // One whole round of each row named, all at once, begun after this call.

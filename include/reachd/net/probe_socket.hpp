@@ -22,6 +22,11 @@ struct flow_options {
     std::optional<unsigned> syn_retries; // TCP_SYNCNT
 };
 
+// Whether this process may filter by the interface of arrival: some kernels keep it to the privileged.
+bool can_filter_arrivals();
+// What lo has received so far; an answer during which it received nothing came by another interface.
+std::optional<std::uint64_t> packets_by_loopback();
+
 // The interface that owns the address from which the routing table would send; "" when there is none.
 std::string link_towards(const endpoint& target, const way_out& way);
 
