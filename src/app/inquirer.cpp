@@ -135,8 +135,8 @@ asio::awaitable<void> inquirer::work()
         auto chosen = hops_.choose(wanted_, under_way_, known, steady::now());
         for (const auto& one : chosen.now) {
             start(one);
-            std::erase(wanted_, one);
         }
+        std::erase_if(wanted_, [this](const hop_order& one) { return under_way_.contains(one); });
         tell_waiters();
         grant_questions(known, chosen);
         if (wanted_.empty() && under_way_.empty() && !dirty_ && questions_.empty()) {

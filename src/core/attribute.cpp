@@ -10,6 +10,7 @@
 namespace reachd {
 namespace {
 
+constexpr milliseconds own_drop_shows{1100}; // the first retransmission of a SYN, RFC 6298, and a margin
 constexpr std::uint8_t host_unreachable_v4 = 1;
 constexpr std::uint8_t address_unreachable_v6 = 3;
 
@@ -171,8 +172,8 @@ private:
         const auto at = all_.view(which).answered_at();
         const auto& known = all_.facts(which.vantage, which.target.address);
         return at && !known.spoke_at && std::ranges::any_of(known.flows, [&](const flow& other) {
-            return is_control(other.target) && all_.view(other).answered_at() == at;
-        });
+                   return is_control(other.target) && all_.view(other).answered_at() == at;
+               });
     }
 
     // The canary of its port was answered, and nothing shows that this answer is another one.
@@ -203,8 +204,9 @@ private:
             judged.kind = verdict_kind::unproven;
             judged.blame = blame::unknown;
             judged.where.reset();
-            judged.sentence = "connects at one time and is refused (RST) at another: parallel ways, or a change "
-                              "while it was looked at";
+            judged.sentence =
+                "connects at one time and is refused (RST) at another: parallel ways, or a change "
+                "while it was looked at";
             return;
         }
         if (at && all_.origin_of(which) == origin::near) {
@@ -258,6 +260,18 @@ private:
 
     // --- silence ---
 
+    // A SYN that the own filter drops is told from one that is lost once it was sent again, after a second
+    // (net/tcp_facts.hpp); a datagram fails at once.
+    bool may_be_own_drop(const flow& which) const
+    {
+        if (which.target.transport == transport::udp) {
+            return false;
+        }
+        const auto* one = endpoint_of(which);
+        const auto* silence = one ? std::get_if<no_reply>(&one->seen.back().what) : nullptr;
+        return !silence || silence->waited < own_drop_shows;
+    }
+
     void judge_silence(verdict& judged, const stand_in& how) const
     {
         if (!how.representative ||
@@ -290,8 +304,9 @@ private:
             if (found.before_box) {
                 judged.where->before->address = found.before_box;
             }
-            // This machine's own filter drops before the first hop just as the first box does.
-            judged.blame = found.after == 0
+            // This machine's own filter drops before the first hop just as the first box does, unless a
+            // longer wait would have shown it.
+            judged.blame = found.after == 0 && may_be_own_drop(which)
                              ? blame::unknown
                              : blame_of_pair(which, found.after, found.before, found.before_is_target);
             judged.sentence = fmt::format("dropped {}", pair_text(which, *judged.where, judged.blame));
@@ -350,28 +365,34 @@ private:
             return;
         }
         const auto seen = last_icmp(which);
-        const bool inside = *number <= way.edge ||
-                            (!what_.config.path.edge &&
-                             belongs_to_site(*box.address, *number, site_.local, what_.config.path));
-        judged.blame = inside                                         ? blame::site
+        const bool inside =
+            *number <= way.edge || (!what_.config.path.edge &&
+                                    belongs_to_site(*box.address, *number, site_.local, what_.config.path));
+        judged.blame = inside                                     ? blame::site
                      : seen && may_be_down(which, *seen, *number) ? blame::unknown
-                                                                      : blame::isp;
+                                                                  : blame::isp;
     }
 
-    std::optional<icmp_error> last_icmp(const flow& which) const
+    // The first endpoint with this flow that was probed.
+    const endpoint_state* endpoint_of(const flow& which) const
     {
         for (const auto& row : site_.rows) {
             for (const auto& one : row.endpoints) {
                 if (one.address == which.target.address && one.port == which.target.port &&
                     one.transport == which.target.transport && one.vantage == which.vantage &&
                     !one.seen.empty()) {
-                    if (const auto* icmp = std::get_if<icmp_error>(&one.seen.back().what)) {
-                        return *icmp;
-                    }
+                    return &one;
                 }
             }
         }
-        return std::nullopt;
+        return nullptr;
+    }
+
+    std::optional<icmp_error> last_icmp(const flow& which) const
+    {
+        const auto* one = endpoint_of(which);
+        const auto* icmp = one ? std::get_if<icmp_error>(&one->seen.back().what) : nullptr;
+        return icmp ? std::optional{*icmp} : std::nullopt;
     }
 
     std::optional<unsigned> number_of_box(const flow& which, const ip_address& box) const

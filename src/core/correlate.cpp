@@ -159,6 +159,13 @@ void find_portals(const plan& what, site_state& site)
         if (one.name.empty() && !for_all && !is_private) {
             return; // it sends to its own name
         }
+        // The traces have said already that somebody else answers, and where.
+        const bool located = one.judged.kind == verdict_kind::intercepted &&
+                             (one.judged.where || one.judged.blame == blame::host);
+        if (located) {
+            one.judged.sentence += fmt::format("; it sends to {}", host);
+            return;
+        }
         one.judged.stage = stage::reply;
         one.judged.blame = blame::unknown;
         one.judged.where.reset();

@@ -47,7 +47,11 @@ evidence::evidence(const plan& what, const site_state& site)
     for (const auto& [which, seen] : site.traces) {
         const auto& view = views_.emplace(which, view_of(which.target, seen)).first->second;
         auto& facts = addresses_[{which.vantage, which.target.address}];
-        facts.flows.push_back(which);
+        // The others of a long range only tell with which TTL their answers arrive.
+        if (!view.transit.empty() || !view.answered.empty() || !view.rejected.empty() ||
+            !view.silent.empty()) {
+            facts.flows.push_back(which);
+        }
         facts.transit.insert(view.transit.begin(), view.transit.end());
         note_speech(which, seen, view, facts);
         const auto key = std::pair{which.vantage, which.target.address.family};
@@ -86,8 +90,7 @@ unsigned evidence::farthest_other(const flow& which) const
     return farthest;
 }
 
-std::optional<unsigned>
-evidence::where_met(const flow& which, unsigned number, const flow& other) const
+std::optional<unsigned> evidence::where_met(const flow& which, unsigned number, const flow& other) const
 {
     if (number == 0) {
         return 0; // this machine
@@ -198,6 +201,13 @@ bool evidence::wants_received_ttl(const flow& which) const
 
 origin evidence::origin_of(const flow& which) const
 {
+    const auto known = origins_.find(which);
+    return known != origins_.end() ? known->second
+                                   : origins_.emplace(which, find_origin(which)).first->second;
+}
+
+origin evidence::find_origin(const flow& which) const
+{
     const auto& own = view(which);
     const auto at = own.answered_at();
     if (!at) {
@@ -214,16 +224,18 @@ origin evidence::origin_of(const flow& which) const
     const bool answered_farther = std::ranges::any_of(known.flows, [&](const flow& other) {
         const auto& theirs = view(other);
         const auto far = theirs.answered_at();
-        return (theirs.was_connected || theirs.was_refused) && far > at && theirs.is_silent_at(*far - 1, sure_tries);
+        return (theirs.was_connected || theirs.was_refused) && far > at &&
+               theirs.is_silent_at(*far - 1, sure_tries);
     });
-    if (answered_farther || farthest_other(which) >= *at || (known.spoke_silent && *known.spoke_silent >= *at)) {
+    if (answered_farther || farthest_other(which) >= *at ||
+        (known.spoke_silent && *known.spoke_silent >= *at)) {
         return is_apart(which, *at - 1) ? origin::inconclusive : origin::contradicted;
     }
     const bool outdone = received && std::ranges::any_of(known.flows, [&](const flow& other) {
-        const auto theirs = view(other).sure_received_ttl();
-        return other != which && theirs && view(other).answered_at() == at &&
-               hops_back(*received) < hops_back(*theirs);
-    });
+                             const auto theirs = view(other).sure_received_ttl();
+                             return other != which && theirs && view(other).answered_at() == at &&
+                                    hops_back(*received) < hops_back(*theirs);
+                         });
     if (outdone) {
         return origin::near;
     }

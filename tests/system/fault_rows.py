@@ -275,7 +275,11 @@ class Table(SystemTest):
             if self.chosen and not any(text in row.name for text in self.chosen):
                 continue
             with self.subTest(row=row.name):
-                lab, wrong, seconds = Judge(self.slow_site if row.delay else self.site, row).run()
+                site = self.slow_site if row.delay else self.site
+                lab, wrong, seconds = Judge(site, row).run()
+                if lab or wrong:  # a busy machine loses packets too: what is wrong is wrong twice
+                    print(f"again{seconds:5.1f} s  {row.name}", *lab, *wrong, sep="\n             ", flush=True)
+                    lab, wrong, seconds = Judge(site, row).run()
                 word = "LAB" if lab else "FAIL" if wrong else "ok"
                 counts[word] += 1
                 print(f"{word:<5}{seconds:5.1f} s  {row.name}", *lab, *wrong, sep="\n             ", flush=True)

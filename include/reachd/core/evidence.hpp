@@ -88,7 +88,10 @@ private:
     [[nodiscard]] std::optional<unsigned>
     where_met(const flow& which, unsigned number, const flow& other) const;
     using place = std::pair<std::string, ip_address>;
+    [[nodiscard]] origin find_origin(const flow& which) const;
+
     std::map<flow, flow_view> views_;
+    mutable std::map<flow, origin> origins_; // asked for again and again for each member of a range
     std::map<place, address_facts> addresses_;
     std::map<std::pair<std::string, family>, path> paths_;
 };
