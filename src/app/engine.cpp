@@ -399,12 +399,22 @@ asio::awaitable<void> engine::probe_endpoint(std::size_t row, std::size_t index,
         }
     };
     const at_exit free_place{free};
-    const before_retry retry = [this, &inside, towards = order.target.address] {
-        return gate_.enter_again(towards, &inside);
+    const before_retry retry = [this, row, index, &inside, order] {
+        suspect_silence(state_.rows[row].endpoints[index], order);
+        return gate_.enter_again(order.target.address, &inside);
     };
     auto seen = co_await check_endpoint(order, trust_, retry);
     if (!stopping_) {
         take_in(state_.rows[row].endpoints[index], std::move(seen));
+    }
+}
+
+// The first attempt of a new endpoint was lost: while the second is under way, its passage is looked at.
+void engine::suspect_silence(endpoint_state& one, const endpoint_order& order)
+{
+    if (one.seen.empty() && one.transport == transport::tcp) {
+        one.seen.push_back({.at = wall_now(), .what = no_reply{order.timeout}});
+        inquirer_.wake();
     }
 }
 

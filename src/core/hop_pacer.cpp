@@ -63,7 +63,7 @@ hop_pacer::choice hop_pacer::choose(
     std::set<key> needed;
     std::set<key> flooded;
     for (const auto& one : under_way) {
-        if (one.hop_limit) {
+        if (one.hop_limit && !one.expects_silence) {
             (one.needs_icmp ? needed : flooded).insert(key_of(one, shared_hops));
         }
     }
@@ -78,6 +78,10 @@ hop_pacer::choice hop_pacer::choose(
             continue;
         }
         const auto hop = key_of(one, shared_hops);
+        if (lifted_ && one.expects_silence) {
+            out.now.push_back(one);
+            continue;
+        }
         if (lifted_ && !one.needs_icmp) {
             if (!needed.contains(hop)) {
                 budgets_[hop] = {.tokens = 0, .at = now};

@@ -45,8 +45,9 @@ public:
 
 private:
     enum class need : std::uint8_t {
-        icmp,   // only a hop's ICMP error answers the question
-        answer, // an answer or its absence does
+        icmp,    // only a hop's ICMP error answers the question
+        answer,  // an answer or its absence does
+        silence, // silence is expected, as others like it were dropped before that hop
     };
 
     void add(hop_order order)
@@ -63,7 +64,13 @@ private:
         if (limit == 0 || limit > most_hops || all_.view(which).is_settled(limit, tries)) {
             return true;
         }
-        add({.which = which, .hop_limit = limit, .payload = payload, .needs_icmp = what == need::icmp});
+        add(
+            {.which = which,
+             .hop_limit = limit,
+             .payload = payload,
+             .needs_icmp = what == need::icmp,
+             .expects_silence = what == need::silence}
+        );
         return false;
     }
 
@@ -181,9 +188,60 @@ private:
         }
         for (const auto i : representatives) {
             if (one.members[i].look == first_look::silent) {
-                follow_silent(one.members[i]);
+                follow_like_the_first(one.members[i]);
             }
         }
+    }
+
+    using kin = std::tuple<std::string, family, transport>; // flows that a rule is likely to treat alike
+    static kin kin_of(const flow& which)
+    {
+        return {which.vantage, which.target.address.family, which.target.transport};
+    }
+
+    // Silent TCP flows of many ports and addresses mostly end at one and the same box: the first one is
+    // walked from end to end, the others are only asked whether they end there too.
+    void follow_like_the_first(const member& one)
+    {
+        const auto [first, is_first] = leaders_.try_emplace(kin_of(one.which), one.which);
+        if (one.which.target.transport == transport::udp) {
+            return follow_silent(one);
+        }
+        if (first->second == one.which) {
+            return walk_silent(one);
+        }
+        const auto leader = passage_of(all_, first->second);
+        if (leader.kind == passage_kind::dropped) {
+            const bool ended = want(one.which, leader.before, hop_tries, need::silence, one.payload);
+            const bool seen = want(one.which, leader.after, hop_tries, need::icmp, one.payload);
+            if (!ended || !seen || passage_of(all_, one.which) == leader) {
+                return;
+            }
+        } else if (is_busy(first->second)) {
+            return;
+        }
+        follow_silent(one);
+    }
+
+    bool is_busy(const flow& which) const
+    {
+        const auto concerns = [&](const hop_order& order) { return order.which == which; };
+        return std::ranges::any_of(orders_, concerns) || std::ranges::any_of(under_way_, concerns);
+    }
+
+    void walk_silent(const member& one)
+    {
+        const auto& known = all_.facts(one.which.vantage, one.which.target.address);
+        const auto& way = all_.way(one.which.vantage, one.which.target.address.family);
+        const auto far = std::max({known.farthest(), way.beyond, 1U});
+        const auto& own = all_.view(one.which);
+        for (unsigned limit = 1; limit <= far; ++limit) {
+            const bool passed = own.farthest() >= limit;
+            if (!passed) {
+                want(one.which, limit, hop_tries, need::icmp, one.payload);
+            }
+        }
+        follow_silent(one);
     }
 
     void follow_silent(const member& one)
@@ -450,7 +508,8 @@ private:
     ask_likeness(const group& one, const std::vector<std::size_t>& stands_for, first_look look, std::size_t i)
     {
         for (std::size_t r = 0; r < one.members.size(); ++r) {
-            if (stands_for[r] != r || one.members[r].look != look || one.members[r].said || one.members[i].said) {
+            if (stands_for[r] != r || one.members[r].look != look || one.members[r].said ||
+                one.members[i].said) {
                 continue;
             }
             const auto received = all_.view(one.members[r].which).received_ttl();
@@ -465,6 +524,7 @@ private:
     std::vector<group> groups_;
     evidence all_;
     const std::set<hop_order>& under_way_;
+    std::map<kin, flow> leaders_;
     std::set<hop_order> ordered_;
     std::vector<hop_order> orders_;
     bool sharing_ = false; // orders are for what every row rests on

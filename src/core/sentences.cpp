@@ -213,6 +213,14 @@ std::string whole_host_trouble(const plan& what, const site_state& site)
 // UDP services are silent by nature: only TCP can show that nothing answers.
 bool nothing_answers(const site_state& site)
 {
+    const bool gets_out = std::ranges::any_of(site.rows, [](const row_state& row) {
+        return std::ranges::any_of(row.endpoints, [](const endpoint_state& one) {
+            return one.judged.where.has_value() || one.judged.kind == verdict_kind::permitted;
+        });
+    });
+    if (gets_out) {
+        return false; // packets were seen on their way, and where they end
+    }
     bool any = false;
     for (const auto& row : site.rows) {
         for (const auto& one : row.endpoints) {

@@ -114,6 +114,7 @@ private:
     );
     boost::asio::awaitable<void>
     probe_endpoint(std::size_t row, std::size_t index, std::shared_ptr<round> of);
+    void suspect_silence(endpoint_state& one, const endpoint_order& order);
     void take_in(endpoint_state& one, std::vector<observation> seen);
     void forget_traces(const std::string& vantage, const ip_address& address);
     void forget_old_traces(const row_state& row);

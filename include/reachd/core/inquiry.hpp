@@ -27,7 +27,8 @@ struct hop_order {
     bool on_link = false;              // socket bound to the link: this machine's own answers are not heard
     std::string payload;               // of a datagram; "" for one zero byte
     bool needs_icmp = false;           // a hop's ICMP error is the evidence: not to be lost to its rate limit
-    bool shared = false;               // every row's verdicts may rest on it
+    bool expects_silence = false; // its like was dropped before that hop: no ICMP error is to be expected
+    bool shared = false;          // every row's verdicts may rest on it
 
     [[nodiscard]] auto key() const { return std::tie(which, hop_limit, min_ttl, on_link, payload); }
     bool operator==(const hop_order& other) const { return key() == other.key(); }
