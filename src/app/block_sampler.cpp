@@ -120,11 +120,7 @@ std::vector<block_sampler::job> block_sampler::jobs_of(std::size_t row) const
             if (way.beyond == 0) {
                 continue; // nothing past the edge is seen: the row says so
             }
-            // Two hops past the edge share the work where both are known: each gives one ICMP error a second.
-            const bool second = way.beyond < way.hops.size() && way.hops[way.beyond].address.has_value() &&
-                                way.hops[way.beyond].others == 0;
             for (const auto port : need.ports.ports()) {
-                const auto limit = way.beyond + (second && jobs.size() % 2 == 1 ? 1 : 0);
                 std::vector<ip_block> revisit;
                 for (const auto& known : own.samples) {
                     for (const auto& hole : known.holes) {
@@ -143,7 +139,7 @@ std::vector<block_sampler::job> block_sampler::jobs_of(std::size_t row) const
                           .passes = known_to_pass(own, from.name, block.base.family, port),
                           .not_answered = canary_for(block.base.family, port).address,
                           .revisit = std::move(revisit)},
-                     .hop_limit = limit}
+                     .hop_limit = way.beyond}
                 );
             }
         }

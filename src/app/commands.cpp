@@ -121,6 +121,10 @@ json config_answer(const config& site)
     for (const auto& one : site.reflectors) {
         reflectors.push_back({{"host", one.host}, {"port", one.port}}); // its key stays here
     }
+    json networks = json::array();
+    for (const auto& one : site.path.site_networks) {
+        networks.push_back(to_text(one));
+    }
     const auto& limits = site.limits;
     return {
         {"site", site.site},
@@ -136,7 +140,12 @@ json config_answer(const config& site)
           {"new_flows_per_destination_per_s", limits.new_flows_per_destination_per_s},
           {"in_flight", limits.in_flight},
           {"connect_timeout_ms", limits.connect_timeout.count()},
-          {"attempts", limits.attempts}}},
+          {"attempts", limits.attempts},
+          {"icmp_per_hop_per_s", limits.icmp_per_hop_per_s},
+          {"samples_per_block", limits.samples_per_block}}},
+        {"path",
+         {{"edge", site.path.edge ? json(to_text(*site.path.edge)) : json(nullptr)},
+          {"site_networks", std::move(networks)}}},
         {"reflectors", std::move(reflectors)},
         {"history", {{"path", site.history.path}, {"keep_days", site.history.keep_days}}},
         {"idle",

@@ -423,7 +423,9 @@ void engine::take_in(endpoint_state& one, std::vector<observation> seen)
     const auto before = look_at(one);
     one.seen = std::move(seen);
     if (before != first_look::unknown && before != look_at(one)) {
-        forget_traces(one.vantage, *one.address); // what was found out about it was about another state
+        // What was found out about it was about another state; how far others get is looked at anew as well.
+        state_.traces.erase({one.vantage, {*one.address, one.port, one.transport}});
+        state_.traces.erase({one.vantage, {*one.address, control_port, transport::udp}});
     }
     inquirer_.wake();
 }
@@ -438,6 +440,11 @@ void engine::forget_traces(const std::string& vantage, const ip_address& address
 void engine::forget_old_traces(const row_state& row)
 {
     const auto now = wall_now();
+    std::erase_if(state_.traces, [now](const auto& entry) {
+        const auto& target = entry.first.target;
+        const bool is_canary = target == canary_for(target.address.family, target.port);
+        return is_canary && !entry.second.empty() && now - entry.second.front().at > trace_age;
+    });
     for (const auto& one : row.endpoints) {
         if (!one.address) {
             continue;
@@ -447,6 +454,11 @@ void engine::forget_old_traces(const row_state& row)
             continue; // nothing to forget
         }
         // A silent UDP service says nothing when it is cut off: its passage is looked at anew each round.
+        const auto known = state_.traces.find({one.vantage, {*one.address, control_port, transport::udp}});
+        if (known != state_.traces.end() && now - known->second.front().at > trace_age) {
+            forget_traces(one.vantage, *one.address);
+            continue;
+        }
         const bool silent_by_nature = one.transport == transport::udp && look_at(one) == first_look::silent;
         if (silent_by_nature) {
             state_.traces.erase(found);

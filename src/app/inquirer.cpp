@@ -21,8 +21,9 @@ constexpr milliseconds hop_wait{1100};
 constexpr milliseconds look_spacing{25};
 // Repeats of flows that a firewall has just seen are no new ports or hosts to a scan detector.
 constexpr unsigned repeats_faster = 4;
-// A site's whole inquiry stays far below this; it bounds what a broken network can make us send.
+// A site's whole inquiry stays far below this; it bounds what a broken network can make us send in a time.
 constexpr std::size_t most_probes = 20000;
+constexpr std::chrono::minutes allowance_time{10};
 
 limits_config for_repeats(limits_config limits)
 {
@@ -115,8 +116,17 @@ void inquirer::start(const hop_order& order)
 {
     under_way_.insert(order);
     ++traffic_.probes;
+    ++allowance_used_;
     told_.progressed(1, 0);
     tasks_.spawn("inquiry", carry_out(order));
+}
+
+void inquirer::renew_allowance()
+{
+    if (steady::now() - allowance_since_ >= allowance_time) {
+        allowance_since_ = steady::now();
+        allowance_used_ = 0;
+    }
 }
 
 asio::awaitable<void> inquirer::work()
@@ -126,7 +136,8 @@ asio::awaitable<void> inquirer::work()
     while (!closed_) {
         if (std::exchange(dirty_, false)) {
             wanted_ = next_orders(*plan_, state_, under_way_);
-            if (traffic_.probes >= most_probes) {
+            renew_allowance();
+            if (allowance_used_ >= most_probes) {
                 traffic_.left_out += wanted_.size();
                 wanted_.clear();
             }

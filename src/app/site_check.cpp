@@ -146,7 +146,9 @@ result<std::shared_ptr<const plan>> narrow(const plan& whole, const check_option
         limits.new_flows_per_s = 0;
         limits.new_flows_per_destination_per_s = 0;
         limits.in_flight = fast_in_flight;
-        limits.icmp_per_hop_per_s = 0;
+        if (limits.icmp_per_hop_per_s == limits_config{}.icmp_per_hop_per_s) {
+            limits.icmp_per_hop_per_s = 0; // unless the site knows what its routers give
+        }
         limits.samples_per_block = std::min(limits.samples_per_block, fast_samples);
     }
     if (options.quick) {

@@ -391,14 +391,28 @@ private:
     std::optional<icmp_error> last_icmp(const flow& which) const
     {
         const auto* one = endpoint_of(which);
-        const auto* icmp = one ? std::get_if<icmp_error>(&one->seen.back().what) : nullptr;
-        return icmp ? std::optional{*icmp} : std::nullopt;
+        if (const auto* icmp = one ? std::get_if<icmp_error>(&one->seen.back().what) : nullptr) {
+            return *icmp;
+        }
+        const auto found = site_.traces.find(which); // rejected only when it was tried again
+        if (found == site_.traces.end()) {
+            return std::nullopt;
+        }
+        for (const auto& seen : found->second) {
+            if (is_rejection(seen.what, which.target.address)) {
+                return std::get<icmp_error>(seen.what);
+            }
+        }
+        return std::nullopt;
     }
 
     std::optional<unsigned> number_of_box(const flow& which, const ip_address& box) const
     {
         if (const auto number = all_.number_of(which, box)) {
             return number;
+        }
+        if (std::ranges::find(site_.local.gateways, box) != site_.local.gateways.end()) {
+            return 1;
         }
         // It never said "time exceeded"; its rejections begin at its own number, or one hop later when it
         // looks at the hop limit first.

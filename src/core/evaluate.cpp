@@ -67,7 +67,7 @@ void count_blocks(const std::vector<run>& sampled, row_counts& counts)
     }
 }
 
-row_answer answer_of(const plan_row& what, const row_state& row)
+row_answer answer_of(const plan_row& what, const row_state& row, std::size_t vantages)
 {
     if (!what.not_configured.empty()) {
         return row_answer::not_configured;
@@ -79,7 +79,8 @@ row_answer answer_of(const plan_row& what, const row_state& row)
     if (row.counts.fail > 0) {
         return row_answer::fail;
     }
-    const bool sampled = out->blocks.empty() || !row.samples.empty();
+    // One sample for each block, port and vantage; of a family without a way out there is none.
+    const bool sampled = row.samples.size() >= out->blocks.size() * out->ports.size() * vantages;
     const bool whole = row.counts.total > 0 && row.counts.unproven == 0 && sampled;
     return whole && row.not_run.empty() ? row_answer::pass : row_answer::unproven;
 }
@@ -266,7 +267,7 @@ std::vector<row_change> evaluate(const plan& what, site_state& site, wall_time n
             count_blocks(sampled, row.counts);
             std::ranges::move(sampled, std::back_inserter(runs));
         }
-        const auto state = answer_of(what.rows[i], row);
+        const auto state = answer_of(what.rows[i], row, what.vantages.size());
         const bool changed = state != row.state || !same_runs(runs, row.runs);
         if (changed) {
             changes.push_back({.row = i, .before = row.state, .now = state});

@@ -309,12 +309,35 @@ std::string render_endpoints(const json& endpoints, const page& format)
         if (const auto& where = object_at(one, "where"); !where.empty()) {
             add_wrapped(out, 2, "where " + where_text(where), format);
         }
+        if (const auto& way = object_at(one, "path"); !way.empty()) {
+            for (const auto& hop : list_at(way, "hops")) {
+                const bool inside =
+                    hop.contains("site") && hop["site"].is_boolean() && hop["site"].get<bool>();
+                add_wrapped(
+                    out, 2,
+                    fmt::format(
+                        "hop {} {}{}", number_at(hop, "hop"),
+                        hop["address"].is_string() ? text_at(hop, "address") : "(silent)",
+                        inside ? " (site)" : ""
+                    ),
+                    format
+                );
+            }
+        }
         for (const auto& seen : list_at(one, "evidence")) {
+            std::string with;
+            if (seen.contains("hop_limit")) {
+                with = fmt::format(" with {} hops allowed", number_at(seen, "hop_limit"));
+            } else if (seen.contains("min_ttl")) {
+                with = fmt::format(" hearing TTL {} and more", number_at(seen, "min_ttl"));
+            } else if (seen.contains("on_link")) {
+                with = " hearing the link only";
+            }
             add_wrapped(
                 out, 4,
                 fmt::format(
-                    "{}  {} #{}: {} ({:.1f} ms)", text_at(seen, "at"), text_at(seen, "probe"),
-                    number_at(seen, "attempt"), text_at(seen, "text"),
+                    "{}  {} #{}{}: {} ({:.1f} ms)", text_at(seen, "at"), text_at(seen, "probe"),
+                    number_at(seen, "attempt"), with, text_at(seen, "text"),
                     static_cast<double>(number_at(seen, "took_us")) / 1000.0
                 ),
                 format

@@ -146,6 +146,9 @@ std::string blocked_advice(const outbound_row& what, const plan_row& row, const 
             may_be_routing ? ", or give it a route there" : ""
         );
     }
+    if (one.judged.blame == blame::isp && one.judged.where) {
+        return fmt::format("ask the provider to let {} through {}", target, describe(*one.judged.where));
+    }
     if (one.judged.stage == stage::connect) {
         return fmt::format(
             "allow outbound {} in the site's firewall; if it is allowed already, ask {} whether it is up",

@@ -10,7 +10,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr unsigned system_ttl = 64;
-constexpr duration probe_limit = 3s; // of a first probe
+// Of a first probe: shorter than the second after which Linux tells a drop of its own filter from silence.
+constexpr duration probe_limit = 900ms;
 constexpr duration walk_limit = 1s;  // of one with a hop limit
 constexpr duration round_trip = 20ms;
 constexpr double bucket = 6; // Linux, measured: six at once, then one a second

@@ -12,8 +12,8 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from lab_site import (CONNECT, CONNECT_AT, DNS1, DNS2, DR, MAPS, MAPS_AT, PRIMARY, PROVISIONING,  # noqa: E402
-                      SystemTest, endpoint, main, row, rows, runs)
+from lab_site import (CONNECT, CONNECT_AT, DNS1, DNS2, DR, GATEWAY, ISP, MAPS, MAPS_AT, PRIMARY,  # noqa: E402
+                      PROVISIONING, SystemTest, endpoint, main, row, rows, runs)
 from lab.names import NAMES  # noqa: E402
 
 # row -> (state, words of its sentence, endpoints)
@@ -22,10 +22,10 @@ HEALTHY = {
     "provisioning-dr": ("pass", "all 2 endpoints answer", 2),
     "signaling": ("pass", "answers", 1),
     "signaling-dr": ("pass", "answers", 1),
-    "data": ("unproven", "no answer and no error: normal for a UDP service", 9),
-    "data-dr": ("unproven", "no answer and no error: normal for a UDP service", 9),
+    "data": ("pass", "all 9 endpoints are let through: 9 permitted", 9),
+    "data-dr": ("pass", "all 9 endpoints are let through: 9 permitted", 9),
     "nlb": ("pass", "all 6 endpoints answer", 6),
-    "apns": ("unproven", "the other addresses of 17.0.0.0/8 are not sampled", 36),
+    "apns": ("unproven", "tcp 80 to 17.0.0.0/8: no blocked address in 4 samples", 36),
     "maps": ("pass", "all 6 endpoints answer", 6),
     "tcp-idle": ("unproven", "is not measured by this version", 0),
     "udp-idle": ("unproven", "is not measured by this version", 0),
@@ -35,6 +35,7 @@ HEALTHY = {
     "session": ("pass", "all 1500 endpoints are let through: 36 open, 1464 closed", 1500),
     "inbound-api": ("unproven", "cannot be seen from inside the site", 0),
 }
+BLOCK_PORTS = {"apns": ("80", "5223")}  # row -> ports at which its block is sampled: each sample counts as an endpoint
 UNDECIDED = [name for name, (state, _, _) in HEALTHY.items() if state == "unproven"]
 COURIERS = [f"{prefix}courier.push.apple.com" for prefix in ("", "1-", "2-", "10-", "25-", "50-")]
 TARGETS = {  # row -> {(name, address)}, every address of both families
@@ -55,6 +56,7 @@ PORTS = {
     "signaling": [4200], "signaling-dr": [4200], "data": range(4200, 4209), "data-dr": range(4200, 4209),
     "apns": [80, 5223], "getconf": [443], "upload": [443], "request-slot": [443], "session": range(2001, 2501),
 }
+SERVER_AT, EDGE_PAST = 4, (3, "203.0.113.2")  # hops from the client: the server, and the farthest router before it
 LISTENING = {*range(2001, 2011), 2200, 2500}  # of the session's range; tests/support/lab/services.py
 
 
@@ -71,6 +73,19 @@ SHUT = {"id": "shut", "transport": "tcp", "destinations": [PRIMARY], "ports": 44
 RECOVERY = {**LITERAL, "id": "recovery", "role": "disaster_recovery", "destinations": [DR], "ports": 4200}
 
 
+def is_first_hand(seen):
+    """Sent as applications do, and by no probe that asks who answered, or where silence begins."""
+    return not {"hop_limit", "min_ttl", "on_link"} & set(seen)
+
+
+def first_hand(one):
+    return [seen for seen in one["evidence"] if is_first_hand(seen)]
+
+
+def inquired(one):
+    return [seen for seen in one["evidence"] if not is_first_hand(seen)]
+
+
 class Healthy(SystemTest):
     @classmethod
     def setUpClass(cls):
@@ -84,8 +99,8 @@ class Healthy(SystemTest):
                 self.assertEqual(one["state"], state)
                 self.assertIn(words, one["sentence"])
                 self.assertEqual(one["findings"], [])
-                self.assertEqual(one["counts"]["total"], count)
-                self.assertEqual(one["counts"]["fail"], 0)
+                samples = len(BLOCK_PORTS.get(name, ()))
+                self.assertEqual(one["counts"], {"total": count + samples, "pass": count, "fail": 0, "unproven": samples})
                 self.assertEqual(len(one["endpoints"]), count)
 
     def test_site_is_unproven_and_names_the_rows_that_are(self):
@@ -93,7 +108,7 @@ class Healthy(SystemTest):
         self.assertEqual(self.report["site"], "lab")
         self.assertEqual(self.report["findings"], [])
         sentence = self.report["sentence"]
-        self.assertTrue(sentence.startswith("No requirement fails; 10 of 16 pass"), sentence)
+        self.assertTrue(sentence.startswith("No requirement fails; 12 of 16 pass"), sentence)
         said = {word.strip(" .") for word in sentence.partition("unproven: ")[2].split(",")}
         self.assertEqual(said, set(UNDECIDED))
 
@@ -111,10 +126,13 @@ class Healthy(SystemTest):
                 with self.subTest(row=name, address=one["address"], port=one["port"]):
                     silent = one["transport"] == "udp"
                     closed = name == "session" and one["port"] not in LISTENING
-                    self.assert_verdict(one, "unproven" if silent else "closed" if closed else "open",
-                                        where=None, blame="unknown")
+                    self.assert_verdict(one, "permitted" if silent else "closed" if closed else "open",
+                                        where=None, blame="service" if closed else "unknown")
+                    self.assertEqual(one["sentence"], self.sentence_of(name, one))
                     self.assertNotIn("needed", one)
-                    self.assertEqual(len(one["evidence"]), self.probes_of(name, one))
+                    asked = first_hand(one)
+                    self.assertEqual(one["evidence"][:len(asked)], asked)  # what was asked first is told first
+                    self.assertEqual([(seen["probe"], seen["outcome"]) for seen in asked], self.probes_of(one))
                     for seen in one["evidence"]:
                         self.assertLessEqual({"probe", "attempt", "at", "took_us", "outcome", "text"}, set(seen))
                     source = "[fd77:1::2]:" if ":" in one["address"] else "10.77.1.2:"
@@ -124,22 +142,72 @@ class Healthy(SystemTest):
                     self.assertEqual(one.get("resolved_by"), ["system", DNS1, DNS2] if one["name"] else None)
 
     @staticmethod
-    def probes_of(name, one):
+    def probes_of(one):
+        """What applications' own packets met, as (probe, outcome)."""
         if one["transport"] == "udp":
-            return 2  # both attempts
-        return 1 if one["verdict"] == "closed" else 2  # the handshake, and what confirms it
+            return [("udp_send", "no_reply")] * 2  # both attempts
+        if one["verdict"] == "closed":
+            return [("tcp_connect", "refused")]
+        confirmed = {443: ("tls", "tls"), 80: ("http_head", "http")}  # with a name, and at a bare address
+        return [("tcp_connect", "connected"), confirmed.get(one["port"], ("tcp_confirm", "acknowledged"))]
+
+    @staticmethod
+    def sentence_of(name, one):
+        if one["transport"] == "udp":
+            return (f"let through: seen past the site's edge at hop {EDGE_PAST[0]} ({EDGE_PAST[1]}); "
+                    "the destination itself stays silent")
+        if one["verdict"] == "closed":
+            return "refused by the destination itself: nothing listens there"
+        if one["port"] == 443:
+            return ("answers with a verified certificate, issued by reachd lab CA" if one["name"] else
+                    "answers with TLS; certificate issued by reachd lab CA (no name to verify)")
+        if one["port"] == 80:
+            return "answers HTTP with status 200"
+        return "answers, and takes data" if name.startswith("signaling") else "answers"
+
+    def test_every_endpoint_is_looked_at_from_where_its_answer_comes_unless_a_certificate_proves_it(self):
+        for name in TARGETS:
+            for one in row(self.report, name)["endpoints"]:
+                with self.subTest(row=name, address=one["address"], port=one["port"]):
+                    met = inquired(one)
+                    passed = {(seen["hop_limit"], seen["icmp"]["sender"]) for seen in met
+                              if "hop_limit" in seen and seen["outcome"] == "icmp"}
+                    by_ttl = [seen["outcome"] for seen in met if "min_ttl" in seen]
+                    if one["transport"] == "udp":
+                        self.assertIn(EDGE_PAST, passed)
+                        self.assertEqual(by_ttl, [])
+                    elif one["port"] == 443 and one["name"]:
+                        self.assertEqual(by_ttl, [])
+                    else:  # one answer with the TTL it has, and none with a lower one
+                        answer = "refused" if one["verdict"] == "closed" else "connected"
+                        self.assertEqual(by_ttl, [answer, "no_reply", "no_reply"])
+                    for seen in met:
+                        if "hop_limit" in seen and seen["outcome"] not in ("icmp", "no_reply"):
+                            self.assertGreaterEqual(seen["hop_limit"], SERVER_AT)  # nobody answers in its name
+
+    def test_block_is_sampled_and_too_small_a_sample_proves_nothing(self):
+        for name, ports in BLOCK_PORTS.items():
+            blocks = [one for one in row(self.report, name)["runs"] if one["destination"] == "17.0.0.0/8"]
+            self.assertEqual([one["ports"] for one in blocks], list(ports))
+            for one in blocks:
+                self.assert_verdict(one, "unproven", result="unproven", where=None, blame="unknown", addresses=[])
+                self.assertEqual(
+                    one["sentence"], f"no blocked address in 4 samples of 17.0.0.0/8 port {one['ports']}, all 4 strata (/10) "
+                    "covered: with 95 % confidence less than 53 % of the block is blocked; "
+                    "holes smaller than a /10 are not excluded")
 
     def test_named_hosts_are_verified_and_bare_addresses_only_asked(self):
         maps = row(self.report, "maps")
         for address in MAPS_AT:
             secure = endpoint(maps, address, 443)
             self.assertEqual(secure["stage"], "handshake")
-            tls = secure["evidence"][-1]["tls"]
+            tls = first_hand(secure)[-1]["tls"]
             self.assertEqual((tls["verified"], tls["subject"], tls["issuer"]), (True, MAPS, "reachd lab CA"))
             plain = endpoint(maps, address, 80)
-            self.assertEqual((plain["stage"], plain["evidence"][-1]["http"]["status"]), ("reply", 200))
-        for one in row(self.report, "provisioning")["endpoints"]:
-            last = one["evidence"][-1]
+            self.assertEqual((plain["stage"], first_hand(plain)[-1]["http"]["status"]), ("reply", 200))
+        bare = ("provisioning", "provisioning-dr", "nlb", "signaling", "signaling-dr")
+        for one in (found for name in bare for found in row(self.report, name)["endpoints"]):
+            last = first_hand(one)[-1]
             self.assertEqual(last["outcome"], {443: "tls", 80: "http"}.get(one["port"], "acknowledged"))
             if one["port"] == 443:
                 self.assertEqual((last["tls"]["verified"], last["tls"]["anonymous"]), (False, True))
@@ -174,9 +242,11 @@ class Values(SystemTest):
     def test_the_data_server_is_the_signaling_server_unless_told_otherwise(self):
         config = self.site.config({"values": {"eschat-govcloud": {"signaling_primary": ["198.51.100.9"]}}})
         report = self.check("signaling", "data", config=config)
-        self.assert_rows(report, signaling="pass", data="unproven")
+        self.assert_rows(report, signaling="pass", data="pass")
         self.assertEqual({one["address"] for name in ("signaling", "data") for one in row(report, name)["endpoints"]},
                          {"198.51.100.9"})
+        for one in row(report, "data")["endpoints"]:
+            self.assert_verdict(one, "permitted", where=None, blame="unknown")
 
     def test_ports_and_names_that_the_site_fills_in_are_the_ones_probed(self):
         values = {"signaling_primary": [MAPS], "signaling_port": 2200,
@@ -225,15 +295,37 @@ class SmallCatalogue(SystemTest):
         self.assertEqual(report["state"], "not_ready")
         self.assertIn("shut outbound tcp 443", row(report, "shut")["advice"])
 
-    def test_port_that_must_stay_shut_is_unproven_when_silent_as_a_dead_host_looks_the_same(self):
+    def test_port_that_must_stay_shut_passes_when_it_is_dropped_where_the_site_ends(self):
         self.fault("drop", port="443")
-        self.assertEqual(self.small(SHUT)["state"], "unproven")
+        report = self.small(SHUT)
+        self.assertEqual(report["state"], "ready")
+        self.assert_verdict(row(report, "shut")["endpoints"][0], "blocked", blame="edge", where={
+            "after": {"hop": 1, "address": GATEWAY}, "before": {"hop": 2, "address": ISP}})
+
+    def test_port_that_must_stay_shut_is_unproven_when_silent_as_a_dead_host_looks_the_same(self):
+        self.fault("icmp-filtered", at="site")  # no walk sees anything: silence has no place
+        self.fault("drop", port="443")
+        report = self.small(SHUT)
+        self.assertEqual(report["state"], "unproven")
+        self.assert_verdict(row(report, "shut")["endpoints"][0], "blocked", blame="unknown", where=None)
+
+    def test_port_that_must_stay_shut_fails_at_a_dead_host_when_the_site_lets_it_out(self):
+        self.fault("dead-address", address=PRIMARY)
+        report = self.small(SHUT)
+        self.assertEqual(report["state"], "not_ready")
+        self.assert_verdict(row(report, "shut")["endpoints"][0], "permitted", blame="unknown", where=None)
+        self.assertIn("shut outbound tcp 443", row(report, "shut")["advice"])
 
     def test_service_where_nothing_listens_fails_and_a_path_passes(self):
         closed = {**LITERAL, "ports": 2100}
         report = self.small(closed, {**closed, "id": "path", "expect": "path"})
         self.assert_rows(report, literal="fail", path="pass")
-        self.assertIn("ask Small Support whether anything listens on tcp 2100", row(report, "literal")["advice"])
+        self.assertIn(f"ask Small Support: the destination itself refuses tcp 2100 to {PRIMARY}",
+                      row(report, "literal")["advice"])
+        for name in ("literal", "path"):
+            one = row(report, name)["endpoints"][0]
+            self.assert_verdict(one, "closed", blame="service", where=None)
+            self.assertEqual(one["sentence"], "refused by the destination itself: nothing listens there")
 
 
 class Pace(SystemTest):
@@ -250,7 +342,10 @@ class Pace(SystemTest):
 
 
 class DryRun(SystemTest):
-    COUNTED = ("tcp flags & (syn | ack) == syn", "udp dport 4200-4208", "udp dport 53", "tcp flags & (syn | ack) == ack")
+    OWN_TTL = 64  # of this machine's ordinary packets; a probe with a hop limit has a lower one
+    COUNTED = ("tcp flags & (syn | ack) == syn", "udp dport 4200-4208", "udp dport 53", "tcp flags & (syn | ack) == ack",
+               f"ip ttl < {OWN_TTL} tcp flags & (syn | ack) == syn", f"ip ttl < {OWN_TTL} udp dport 4200-4208",
+               f"ip ttl < {OWN_TTL} udp dport != 4200-4208")
 
     def setUp(self):
         rules = "; ".join(f"{what} counter" for what in self.COUNTED)
@@ -263,7 +358,8 @@ class DryRun(SystemTest):
         return done.stdout
 
     def sent(self):
-        """SYNs, datagrams to the data ports, questions, other segments that left the client."""
+        """SYNs, datagrams to the data ports, questions, other segments that left the client; then, with a hop limit (IPv4),
+        SYNs, datagrams to the data ports and to others."""
         return [int(word) for word in re.findall(r"packets (\d+)", self.on_client("nft", "list table inet watch"))]
 
     def told(self, *only, config=None):
@@ -275,7 +371,7 @@ class DryRun(SystemTest):
     def test_it_sends_nothing_and_names_every_row(self):
         told = self.told()
         text = self.site.reachctl("check", "--dry-run").stdout
-        self.assertEqual(self.sent(), [0, 0, 0, 0])
+        self.assertEqual(self.sent(), [0] * len(self.COUNTED))
         self.assertEqual({one["id"] for one in told["requirements"]}, set(HEALTHY))
         for name in HEALTHY:
             self.assertRegex(text, rf"(?m)^[a-z-]+/{name}: ")
@@ -286,21 +382,24 @@ class DryRun(SystemTest):
         """The twin: the same rows do send."""
         self.fault("drop", address="15.200.0.0/16", proto="tcp")
         config = self.site.config({"limits": {"connect_timeout_ms": 2500}})
-        rows_told = self.told("nlb", "data", config=config)["requirements"]
+        told = self.told("nlb", "data", config=config)
+        rows_told = told["requirements"]
         flows = {one["id"]: sum(found["flows_at_most"] for found in one["targets"]) for one in rows_told}
         packets = {one["id"]: sum(found["unanswered_packets_at_most"] for found in one["targets"]) for one in rows_told}
         self.check("nlb", "data", config=config)
-        syns, datagrams, questions, _ = self.sent()
-        self.assertEqual((datagrams, questions), (flows["data"], 0))
+        syns, datagrams, questions, _, *limited = self.sent()
+        self.assertEqual((datagrams - limited[1], questions), (flows["data"], 0))
         self.assertEqual((flows, packets["data"]), ({"nlb": 12, "data": 18}, 18))
-        self.assertLessEqual(syns, packets["nlb"])
-        self.assertGreater(syns, flows["nlb"] // 2)  # SYNs are repeated
+        self.assertLessEqual(syns - limited[0], packets["nlb"])
+        self.assertGreater(syns - limited[0], flows["nlb"] // 2)  # SYNs are repeated
+        self.assertGreaterEqual(limited[1], 9)  # each of the data ports is looked for past the edge
+        self.assertLessEqual(sum(limited), told["hop_probes"]["packets_at_most"])
 
     def test_greetings_are_told_as_they_are_made(self):
         targets = self.told("maps")["requirements"][0]["targets"]
         self.assertEqual(targets[0]["greetings"], [{"ports": "80", "greeting": "http"}, {"ports": "443", "greeting": "tls"}])
         told = {greeting["ports"] for greeting in targets[0]["greetings"] if greeting["greeting"] != "none"}
-        made = {str(one["port"]) for one in row(self.check("maps"), "maps")["endpoints"] if len(one["evidence"]) > 1}
+        made = {str(one["port"]) for one in row(self.check("maps"), "maps")["endpoints"] if len(first_hand(one)) > 1}
         self.assertEqual(made, told)
 
     def test_one_line_a_row_is_no_format_of_it(self):

@@ -20,7 +20,7 @@ import time
 import typing
 import unittest
 
-from lab_site import LIMITS, ROUTERS, Site, SystemTest, row as row_of, runs
+from lab_site import LIMITS, Site, SystemTest, row as row_of, runs
 
 HOPS4 = ("10.77.1.2", "10.77.1.1", "100.64.0.1", "203.0.113.2")
 HOPS6 = ("fd77:1::2", "fd77:1::1", "2001:db8:64::1", "2001:db8:ff01::2")
@@ -105,6 +105,7 @@ OWN_FILTER = Outcome(("blocked",), ("host",))
 OWN_PROXY = Outcome(("intercepted",), ("host",))
 CUT = Outcome(("blocked",), ("unknown",), (None,), ("handshake", "reply"))
 UNPROVEN = Outcome(("unproven",), ("unknown",))
+NOWHERE = Outcome(("blocked",), ("unknown",))                  # no packet tells where
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,10 +180,14 @@ class Judge:
             self.site.lab.clear()
         return lab, [problem] if problem else list(self.problems(report)), seconds
 
+    @staticmethod
+    def limits():
+        return {"limits": LIMITS | ({"icmp_per_hop_per_s": 0} if Table.kernel_icmp else {})}
+
     def report(self):
         words = [word for one in self.row.requirements() for word in ("--only", one)]
         done = self.site.reachctl("check", "--format", "json", *words, "--fast", timeout=CHECK_PATIENCE_S,
-                                  config=self.site.config({"limits": LIMITS} | (self.row.config or {})))
+                                  config=self.site.config(self.limits() | (self.row.config or {})))
         if done.returncode not in (0, 2, 3) or not done.stdout:
             return None, f"reachctl: exit {done.returncode}: {done.stderr.strip()}"
         return json.loads(done.stdout), None
@@ -307,8 +312,8 @@ def run_table(name, rows):
     with Site(name) as site, Site(name + "-slow-", delay_ms=20) as slow:
         for each in (site, slow):
             each.write("catalogues/shut.json", SHUT)
-            for host in () if Table.kernel_icmp else (*ROUTERS, "server"):
-                each.lab.sysctl(host, {"ipv4/icmp_ratelimit": "0", "ipv6/icmp/ratelimit": "0"})
+            if Table.kernel_icmp:
+                each.lift_icmp_limits(1000)
         SystemTest.site, Table.slow_site = site, slow
         loader = unittest.TestLoader()
         outcome = unittest.TextTestRunner(verbosity=2 if "-v" in argv else 1, failfast="-f" in argv).run(

@@ -4,7 +4,7 @@
 // Use      start() begins a round of a row unless one is under way; its results are added to the state.
 // Cancel   close(), then the owner cancels and joins the tasks.
 // Lifetime The plan, the state, the inquirer and the task group outlive it.
-// Limits   One probe a second a hop: the blocks' ports use the first and the second hop past the edge.
+// Limits   One probe a second in all: each dies at the first hop past the edge.
 #pragma once
 
 #include "reachd/app/inquirer.hpp"

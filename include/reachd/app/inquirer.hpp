@@ -4,7 +4,7 @@
 // Use      wake() when an endpoint has been probed; settled() waits for the addresses of a row.
 // Cancel   close(), then the owner cancels and joins the tasks.
 // Lifetime The plan, the state and the task group outlive it.
-// Limits   most_orders of one inquiry; hops are asked as hop_pacer allows.
+// Limits   20,000 probes in ten minutes; hops are asked as hop_pacer allows.
 #pragma once
 
 #include "reachd/app/flow_gate.hpp"
@@ -65,6 +65,7 @@ private:
     void grant_questions(unsigned shared_hops, hop_pacer::choice& chosen);
     void start(const hop_order& order);
     void tell_waiters();
+    void renew_allowance();
     way_out way_of(const std::string& vantage) const;
 
     boost::asio::any_io_executor executor_;
@@ -80,6 +81,8 @@ private:
     std::vector<std::shared_ptr<question>> questions_;
     boost::asio::steady_timer look_;
     inquiry_traffic traffic_;
+    time_point allowance_since_{};
+    std::size_t allowance_used_ = 0;
     bool working_ = false;
     bool dirty_ = false; // something was learnt since the last look
     bool closed_ = false;
