@@ -446,7 +446,9 @@ private:
 
 void attribute(const plan& what, site_state& site)
 {
-    attribution{what, site}.run();
+    if (!site.traces.empty()) { // without them there is nothing to add
+        attribution{what, site}.run();
+    }
 }
 
 } // namespace reachd

@@ -42,7 +42,7 @@ class Running(SystemTest):
         context = cls.site.daemon(config=config)
         cls.daemon = context.__enter__()
         cls.addClassCleanup(context.__exit__, None, None, None)
-        cls.daemon.await_checked()
+        cls.daemon.await_checked(patience=120)
 
     def refused(self, method, params=None, socket_name="status"):
         with self.daemon.connect(socket_name) as client:
@@ -132,7 +132,7 @@ class Running(SystemTest):
         health = self.daemon.ask("health")
         self.assertLessEqual({"state", "since", "summary", "counts", "stale"}, set(health))
         self.assertEqual((health["state"], health["stale"]), ("unproven", False))
-        self.assertEqual(health["counts"], {"pass": 10, "fail": 0, "unproven": 6, "not_configured": 0})
+        self.assertEqual(health["counts"], {"pass": 12, "fail": 0, "unproven": 4, "not_configured": 0})
         self.assertLess(len(json.dumps(health)), 1000)
 
     def test_endpoint_comes_with_its_evidence_or_is_not_found(self):
@@ -243,7 +243,7 @@ class Absent(SystemTest):
 class Log(SystemTest):
     def test_text_lines_have_time_level_event_and_fields(self):
         with self.site.daemon(config=self.site.config({"schedule": {"interval_s": 60}})) as daemon:
-            daemon.await_checked()
+            daemon.await_checked(patience=120)
             daemon.end()
             lines = daemon.log().splitlines()
         for line in lines:
@@ -258,7 +258,7 @@ class Log(SystemTest):
 
     def test_json_lines_parse_and_have_time_level_event_and_message(self):
         with self.site.daemon("--log-format", "json") as daemon:
-            daemon.await_checked()
+            daemon.await_checked(patience=120)
             daemon.end()
             lines = [json.loads(line) for line in daemon.log().splitlines()]
         for line in lines:
@@ -274,7 +274,7 @@ class Log(SystemTest):
     def test_first_result_of_every_row_is_told(self):
         self.fault("drop", port="443", address="15.200.134.197")
         with self.site.daemon("--log-format", "json") as daemon:
-            daemon.await_checked()
+            daemon.await_checked(patience=120)
             daemon.end()
             lines = [json.loads(line) for line in daemon.log().splitlines()]
         self.assertEqual({line["requirement"]: line["state"] for line in lines if line["event"] == "verdict.changed"},
@@ -301,7 +301,7 @@ class End(SystemTest):
     def test_sigterm_and_sigint_end_it_and_remove_its_sockets(self):
         for number in (signal.SIGTERM, signal.SIGINT):
             with self.subTest(signal=number), self.site.daemon() as daemon:
-                daemon.await_checked()
+                daemon.await_checked(patience=120)
                 self.stops(daemon, number)
 
     def test_it_ends_in_time_while_hundreds_of_probes_wait_and_dns_is_silent(self):

@@ -36,7 +36,7 @@ class Good(SystemTest):
     def test_new_configuration_is_in_force_and_unchanged_rows_keep_what_is_known(self):
         config = self.site.config(SLOW)
         with self.site.daemon(config=config) as daemon:
-            daemon.await_checked()
+            daemon.await_checked(patience=120)
             for index, (name, reload_now) in enumerate(self.ways(daemon).items()):
                 with self.subTest(way=name):
                     before = rows(daemon.ask("report"))
@@ -63,7 +63,7 @@ class Good(SystemTest):
     def test_rows_that_go_and_come_are_gone_and_there(self):
         config = self.site.config(SLOW)
         with self.site.daemon(config=config) as daemon:
-            daemon.await_checked()
+            daemon.await_checked(patience=120)
             self.site.config({**SLOW, "catalogues": ["eschat-govcloud"]})
             self.assertEqual(daemon.ask("reload", None, "control"), {"reloaded": True, "requirements": 11})
             self.assertEqual(len(rows(daemon.ask("report"))), 11)
@@ -120,7 +120,7 @@ class Faulty(SystemTest):
         context = cls.site.daemon(config=cls.config)
         cls.daemon = context.__enter__()
         cls.addClassCleanup(context.__exit__, None, None, None)
-        cls.daemon.await_checked()
+        cls.daemon.await_checked(patience=120)
 
     def tearDown(self):
         if self.config.is_dir():

@@ -6,14 +6,21 @@ let the handshake pass and cut what follows. Twins: the other names, the other p
 """
 import pathlib
 import sys
-import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from lab_site import MAPS, MAPS_AT, PRIMARY, SystemTest, endpoint, endpoints, main, row  # noqa: E402
+from lab_site import (GATEWAY, GATEWAY6, ISP, ISP6, MAPS, MAPS_AT, PRIMARY, SystemTest, endpoint, endpoints, main,  # noqa: E402
+                      row)
 
+BY_THE_BOX = ("between this machine ({client}) and hop 1 ({gateway}); it comes back with only 1 hop allowed, and the "
+              "destination is more than 3 away")
 NAMED_ROWS = ("maps", "getconf", "upload", "request-slot")
 BARE_ROWS = ("provisioning", "nlb")
+
+
+def first_hand(one):
+    """An endpoint's evidence without what was sent to find out who answered, and from where."""
+    return [seen for seen in one["evidence"] if not any(seen.get(key) for key in ("hop_limit", "min_ttl", "on_link"))]
 
 
 class Certificates(SystemTest):
@@ -34,7 +41,7 @@ class Certificates(SystemTest):
         self.assertEqual(maps["state"], "fail")
         self.assertIn("certificate issued by Lab Inspection CA, not trusted", maps["sentence"])
         self.assertIn(f"exempt {MAPS} from TLS inspection", maps["advice"])
-        tls = endpoint(maps, MAPS_AT[0], 443)["evidence"][-1]["tls"]
+        tls = first_hand(endpoint(maps, MAPS_AT[0], 443))[-1]["tls"]
         self.assertEqual((tls["verified"], tls["issuer"], tls["subject"]), (False, "Lab Inspection CA", MAPS))
 
     def test_certificate_for_another_name_is_an_interception_that_names_it(self):
@@ -80,7 +87,7 @@ class AfterTheHandshake(SystemTest):
             self.assert_verdict(one, "blocked", stage="handshake" if port == 443 else "reply", blame="unknown",
                                 where=None)
             self.assertIn("connects, but then: " + words, one["sentence"])
-            self.assertEqual([seen["attempt"] for seen in one["evidence"]], [1, 1, 2, 2])
+            self.assertEqual([seen["attempt"] for seen in first_hand(one)], [1, 1, 2, 2])
             self.assertEqual(one["evidence"][0]["outcome"], "connected")
         self.assertIn("from content inspection on the firewall; if it is exempt already, ask ESChat Support",
                       row(report, "maps")["advice"])
@@ -131,6 +138,13 @@ class AfterTheHandshake(SystemTest):
 class Boxes(SystemTest):
     """A box on the way that answers in the destination's name."""
 
+    def assert_answered_by_the_box(self, one, stage):
+        """The site's router took the packets for itself: it answers where a hop limit of 1 ends."""
+        client, gateway = ("fd77:1::2", GATEWAY6) if ":" in one["address"] else ("10.77.1.2", GATEWAY)
+        self.assert_verdict(one, "intercepted", stage=stage, blame="site",
+                            where={"after": {"hop": 0, "address": client}, "before": {"hop": 1, "address": gateway}})
+        self.assertIn("answered in its name " + BY_THE_BOX.format(client=client, gateway=gateway), one["sentence"])
+
     def test_portal_is_seen_where_names_of_different_owners_are_sent_to_one_host(self):
         self.fault("http-portal")
         report = self.check("maps", "apns", "provisioning", "request-slot")
@@ -138,22 +152,37 @@ class Boxes(SystemTest):
         for name in ("maps", "apns"):
             for one in row(report, name)["endpoints"]:
                 if one["port"] == 80:
-                    self.assert_verdict(one, "intercepted", stage="reply", blame="unknown")
-                    self.assertIn("it sends everyone to portal.lab.example", one["sentence"])
-                    self.assertEqual(one["evidence"][-1]["http"]["location"], "http://portal.lab.example/login")
+                    self.assert_answered_by_the_box(one, "reply")
+                    self.assertIn("it sends to portal.lab.example", one["sentence"])
+                    self.assertEqual(first_hand(one)[-1]["http"]["location"], "http://portal.lab.example/login")
                 else:
                     self.assert_verdict(one, "open")
         for one in row(report, "provisioning")["endpoints"]:  # bare addresses, and the portal answers there as well
-            verdict = "intercepted" if one["port"] == 80 else "open"
-            self.assert_verdict(one, verdict, blame="unknown", where=None)
+            if one["port"] == 80:
+                self.assert_answered_by_the_box(one, "reply")
+            else:
+                self.assert_verdict(one, "open", blame="unknown", where=None)
 
-    def test_redirect_of_one_owner_alone_may_be_its_own(self):
+    def test_redirect_of_one_owner_alone_is_the_boxs_where_it_comes_from_nearer(self):
         self.fault("http-portal")
         maps = row(self.check("maps"), "maps")
-        self.assertEqual(maps["state"], "unproven")
+        self.assertEqual(maps["state"], "fail")
         for one in endpoints(maps, port=80):
-            self.assert_verdict(one, "unproven", stage="reply")
-            self.assertIn("portal.lab.example: a captive portal, or the service's own redirect", one["sentence"])
+            self.assert_answered_by_the_box(one, "reply")
+            self.assertIn("it sends to portal.lab.example", one["sentence"])
+
+    def test_redirect_of_one_owner_alone_may_be_its_own(self):
+        """No ICMP comes in, so no distance is known. Over IPv4 an address that does not exist redirects as well."""
+        self.fault("http-portal", at="internet")
+        self.fault("icmp-filtered", at="site")
+        maps = row(self.check("maps"), "maps")
+        for one in endpoints(maps, port=80):
+            if ":" in one["address"]:
+                self.assert_verdict(one, "unproven", stage="reply", blame="unknown", where=None)
+                self.assertIn("portal.lab.example: a captive portal, or the service's own redirect", one["sentence"])
+            else:
+                self.assert_verdict(one, "intercepted", stage="reply", blame="unknown")
+                self.assertIn("the same answer comes for an address that does not exist", one["sentence"])
 
     def test_proxy_that_accepts_for_named_hosts_is_not_taken_for_them(self):
         for port in ("443", "80"):
@@ -163,17 +192,29 @@ class Boxes(SystemTest):
                 self.site.lab.clear()
                 self.assertEqual(maps["state"], "fail")
                 for one in maps["endpoints"]:
-                    self.assert_verdict(one, "blocked" if one["port"] == int(port) else "open", blame="unknown")
+                    if one["port"] == int(port):
+                        self.assert_answered_by_the_box(one, "handshake" if port == "443" else "reply")
+                    else:
+                        self.assert_verdict(one, "open", blame="unknown")
 
-    @unittest.expectedFailure  # docs/VERDICTS.md, "Limits today": no spoof checks, so a proxy's SYN-ACK reads as open
     def test_proxy_that_accepts_for_a_bare_address_does_not_pass(self):
         self.fault("proxy", port="4200", address=PRIMARY)
-        self.assert_rows(self.check("signaling"), signaling="fail")
+        report = self.check("signaling")
+        self.assert_rows(report, signaling="fail")
+        self.assert_answered_by_the_box(endpoint(row(report, "signaling"), PRIMARY, 4200), "connect")
 
-    @unittest.expectedFailure  # docs/VERDICTS.md, "Limits today": a RST forged by a firewall reads as closed
     def test_range_that_the_firewall_resets_does_not_pass(self):
         self.fault("rst", port="2100-2199")
-        self.assert_rows(self.check("session"), session="fail")
+        report = self.check("session")
+        self.assert_rows(report, session="fail")
+        for one in row(report, "session")["endpoints"]:
+            if not 2100 <= one["port"] <= 2199:
+                self.assertIn(one["verdict"], ("open", "closed"), one["sentence"])
+                continue
+            gateway, isp = (GATEWAY6, ISP6) if ":" in one["address"] else (GATEWAY, ISP)
+            self.assert_verdict(one, "blocked", stage="connect", blame="edge",
+                                where={"after": {"hop": 1, "address": gateway}, "before": {"hop": 2, "address": isp}})
+            self.assertIn(f"reset between hop 1 ({gateway}) and hop 2 ({isp})", one["sentence"])
 
 
 if __name__ == "__main__":
