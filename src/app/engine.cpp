@@ -422,6 +422,9 @@ void engine::take_in(endpoint_state& one, std::vector<observation> seen)
 {
     const auto before = look_at(one);
     one.seen = std::move(seen);
+    if (before == look_at(one)) {
+        return; // nothing new to ask about; the round's end looks once
+    }
     if (before != first_look::unknown && before != look_at(one)) {
         // What was found out about it was about another state; how far others get is looked at anew as well.
         state_.traces.erase({one.vantage, {*one.address, one.port, one.transport}});

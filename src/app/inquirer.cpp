@@ -53,7 +53,7 @@ void inquirer::wake()
 {
     dirty_ = true;
     // Not at once: what comes back together is looked at together.
-    const auto soon = steady::now() + look_spacing;
+    const auto soon = steady::now() + spacing_;
     if (working_ && look_.expiry() > soon) {
         look_.expires_at(soon);
     }
@@ -135,7 +135,10 @@ asio::awaitable<void> inquirer::work()
     const at_exit ended{go};
     while (!closed_) {
         if (std::exchange(dirty_, false)) {
+            const auto begun = steady::now();
             wanted_ = next_orders(*plan_, state_, under_way_);
+            // However large the site, most of the time is left to everything else.
+            spacing_ = std::max<duration>(look_spacing, 4 * (steady::now() - begun));
             renew_allowance();
             if (allowance_used_ >= most_probes) {
                 traffic_.left_out += wanted_.size();
@@ -151,14 +154,16 @@ asio::awaitable<void> inquirer::work()
         tell_waiters();
         grant_questions(known, chosen);
         if (wanted_.empty() && under_way_.empty() && !dirty_ && questions_.empty()) {
-            told_.idle();
+            if (std::exchange(learnt_, false)) {
+                told_.idle();
+            }
             co_return;
         }
         auto next = chosen.look_again.value_or(time_point::max());
         if (dirty_) {
-            next = std::min(next, steady::now() + look_spacing);
+            next = std::min(next, steady::now() + spacing_);
         }
-        look_.expires_at(std::max(next, steady::now() + look_spacing));
+        look_.expires_at(std::max(next, steady::now() + spacing_));
         co_await look_.async_wait(asio::as_tuple(asio::use_awaitable));
     }
 }
@@ -246,6 +251,7 @@ asio::awaitable<void> inquirer::carry_out(hop_order order)
     if (closed_) {
         co_return;
     }
+    learnt_ = true;
     state_.traces[order.which].push_back(std::move(seen));
 }
 

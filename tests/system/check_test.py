@@ -139,7 +139,7 @@ class Healthy(SystemTest):
                         self.assertLessEqual({"probe", "attempt", "at", "took_us", "outcome", "text"}, set(seen))
                     source = "[fd77:1::2]:" if ":" in one["address"] else "10.77.1.2:"
                     self.assertTrue(one["evidence"][0]["source"].startswith(source), one["evidence"][0])
-                    self.assertTrue(one["rtt_us"] is None if silent else 0 < one["rtt_us"] < 500_000, one["rtt_us"])
+                    self.assertTrue(one["rtt_us"] is None if silent else 0 < one["rtt_us"] < 2_000_000, one["rtt_us"])
                     self.assertTrue(one["since"].endswith("Z"))
                     self.assertEqual(one.get("resolved_by"), ["system", DNS1, DNS2] if one["name"] else None)
 
@@ -195,7 +195,8 @@ class Healthy(SystemTest):
             for one in blocks:
                 self.assert_verdict(one, "unproven", result="unproven", where=None, blame="unknown", addresses=[])
                 self.assertEqual(
-                    one["sentence"], f"no blocked address in 4 samples of 17.0.0.0/8 port {one['ports']}, all 4 strata (/10) "
+                    one["sentence"],
+                    f"no blocked address in 4 samples of 17.0.0.0/8 port {one['ports']}, all 4 strata (/10) "
                     "covered: with 95 % confidence less than 53 % of the block is blocked; "
                     "holes smaller than a /10 are not excluded")
 

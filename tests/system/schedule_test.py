@@ -14,6 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from lab_site import CONNECT_AT, MAPS, PRIMARY, SystemTest, endpoints, main, wait_until  # noqa: E402
 
+FIRST_ROUND_S = 90.0  # of a range of 1500 endpoints: it is seen from where they answer, too
 EVERY_SECOND = {"schedule": {"interval_s": 1}}
 PERFDATA = (r"'pass'=(\d+);;;0;(\d+) 'fail'=(\d+);;0;0;(\d+) 'unproven'=(\d+);;;0;(\d+) "
             r"'not_configured'=(\d+);;;0;(\d+) 'endpoints_ok'=(\d+);;;0;(\d+) 'age'=(\d+s|U);;;0")
@@ -158,7 +159,7 @@ class Rounds(WithDaemon):
 class LongRange(WithDaemon):
     def test_long_range_is_gone_through_in_turn_and_the_rest_is_remembered(self):
         daemon = self.start(RANGE, schedule={"interval_s": 1, "sweep_interval_s": 20})
-        first = self.probed_at(daemon.await_row("range", "pass"))
+        first = self.probed_at(daemon.await_row("range", "pass", FIRST_ROUND_S))
         self.assertEqual(len(first), 1500)
         time.sleep(4.5)
         second = self.probed_at(daemon.row("range"))
@@ -170,7 +171,7 @@ class LongRange(WithDaemon):
 
     def test_failing_port_in_the_middle_is_found_followed_and_seen_to_recover(self):
         daemon = self.start(RANGE, schedule={"interval_s": 1, "sweep_interval_s": 8})
-        daemon.await_row("range", "pass")
+        daemon.await_row("range", "pass", FIRST_ROUND_S)
         self.fault("reject", port="2100-2104", code="admin-prohibited")
         wait_until(lambda: daemon.row("range")["counts"]["fail"] == 15, "all fifteen to be found", 60)
         one = daemon.row("range")
@@ -210,7 +211,7 @@ class Monitoring(WithDaemon):
     def test_unproven_is_a_warning(self):
         config = self.site.config({**EVERY_SECOND, "values": {}})
         with self.site.daemon(config=config) as daemon:
-            daemon.await_checked()
+            daemon.await_checked(FIRST_ROUND_S)
             found = self.nagios(daemon, 1, "WARNING")
             self.assertEqual((found[4], found[8]), ("0", "2"))  # failing, not configured
 

@@ -9,8 +9,8 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from lab_site import (GATEWAY, GATEWAY6, ISP, ISP6, MAPS, MAPS_AT, PRIMARY, SystemTest, endpoint, endpoints, main,  # noqa: E402
-                      row)
+from lab_site import (GATEWAY, GATEWAY6, ISP, ISP6, MAPS, MAPS_AT, PRIMARY, SystemTest, endpoint,  # noqa: E402
+                      endpoints, main, row)
 
 BY_THE_BOX = ("between this machine ({client}) and hop 1 ({gateway}); it comes back with only 1 hop allowed, and the "
               "destination is more than 3 away")

@@ -84,7 +84,9 @@ private:
     time_point allowance_since_{};
     std::size_t allowance_used_ = 0;
     bool working_ = false;
-    bool dirty_ = false; // something was learnt since the last look
+    duration spacing_ = milliseconds{25}; // between two looks: what comes back together is looked at together
+    bool learnt_ = false;                 // since the last time it was idle
+    bool dirty_ = false;                  // something was learnt since the last look
     bool closed_ = false;
 };
 
