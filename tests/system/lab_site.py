@@ -190,7 +190,7 @@ class Daemon:
                    lambda: self.row(requirement)["sentence"])
         return self.row(requirement)
 
-    def await_checked(self, patience=30.0):
+    def await_checked(self, patience=120.0):
         """Waits until every outbound row has been measured once."""
         def all_checked():
             return all(one["checked"] for one in rows(self.ask("report")).values()
