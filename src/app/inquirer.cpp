@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
+#include <charconv>
 #include <utility>
 
 namespace reachd {
@@ -30,6 +32,22 @@ limits_config for_repeats(limits_config limits)
     limits.new_flows_per_s *= repeats_faster;
     limits.new_flows_per_destination_per_s *= repeats_faster;
     return limits;
+}
+
+// Another socket of this machine got the flow's port meanwhile: asked again, from a new one.
+bool is_taken(const observation& seen)
+{
+    const auto* failure = std::get_if<not_measured>(&seen.what);
+    return failure && (failure->error_number == EADDRINUSE || failure->error_number == EADDRNOTAVAIL);
+}
+
+// "10.77.1.2:41002"; 0 when it had none, as when the port was taken meanwhile: then the next one is new.
+std::uint16_t source_port_of(const observation& seen)
+{
+    std::uint16_t port = 0;
+    const auto* end = seen.source.data() + seen.source.size();
+    std::from_chars(seen.source.data() + seen.source.rfind(':') + 1, end, port);
+    return port;
 }
 
 } // namespace
@@ -146,7 +164,7 @@ asio::awaitable<void> inquirer::work()
             }
         }
         const auto known = shared_hops_of(*plan_, state_);
-        auto chosen = hops_.choose(wanted_, under_way_, known, steady::now());
+        auto chosen = hops_.choose(next_of_each_flow(), under_way_, known, steady::now());
         for (const auto& one : chosen.now) {
             start(one);
         }
@@ -166,6 +184,24 @@ asio::awaitable<void> inquirer::work()
         look_.expires_at(std::max(next, steady::now() + spacing_));
         co_await look_.async_wait(asio::as_tuple(asio::use_awaitable));
     }
+}
+
+// What may go beside what is under way: of a flow that keeps its source port, one at a time.
+std::vector<hop_order> inquirer::next_of_each_flow() const
+{
+    std::set<flow> busy;
+    for (const auto& one : under_way_) {
+        if (one.keeps_port) {
+            busy.insert(one.which);
+        }
+    }
+    std::vector<hop_order> out;
+    for (const auto& one : wanted_) {
+        if (!one.keeps_port || busy.insert(one.which).second) {
+            out.push_back(one);
+        }
+    }
+    return out;
 }
 
 void inquirer::grant_questions(unsigned shared_hops, hop_pacer::choice& chosen)
@@ -216,9 +252,14 @@ asio::awaitable<observation> inquirer::send(hop_order order)
         .min_ttl = order.min_ttl,
         .on_link = order.on_link,
         .payload = order.payload,
+        .source_port = order.keeps_port ? ports_[order.which] : std::uint16_t{0},
     };
     const auto way = way_of(order.which.vantage);
     auto seen = co_await hop_probe(order.which.target, way, options, steady::now() + hop_wait);
+    if (order.keeps_port) {
+        seen.keeps_port = true;
+        ports_[order.which] = source_port_of(seen);
+    }
     if (order.which.target.transport == transport::tcp && order.hop_limit && is_in_transit(seen.what)) {
         ++traffic_.half_open;
     }
@@ -248,7 +289,7 @@ asio::awaitable<void> inquirer::carry_out(hop_order order)
     if (repeat) {
         repeats_.leave();
     }
-    if (closed_) {
+    if (closed_ || (order.keeps_port && is_taken(seen))) {
         co_return;
     }
     learnt_ = true;

@@ -2,6 +2,8 @@
 #include "reachd/core/evidence.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <tuple>
 
 namespace reachd {
 namespace {
@@ -36,15 +38,48 @@ void note_speech(
     }
 }
 
+using side_of_site = std::pair<std::string, family>;
+
+// Where flows to one address met different boxes at the same hop.
+std::set<side_of_site> find_forks(const traces& all)
+{
+    std::set<side_of_site> out;
+    std::map<std::tuple<std::string, ip_address, unsigned>, ip_address> met;
+    for (const auto& [which, seen] : all) {
+        for (const auto& one : seen) {
+            if (!one.hop_limit || !is_in_transit(one.what)) {
+                continue;
+            }
+            const auto& sender = std::get<icmp_error>(one.what).sender;
+            const auto [at, is_first] =
+                met.try_emplace({which.vantage, which.target.address, *one.hop_limit}, sender);
+            if (!is_first && at->second != sender) {
+                out.insert({which.vantage, which.target.address.family});
+            }
+        }
+    }
+    return out;
+}
+
+std::vector<observation> from_one_port(const std::vector<observation>& seen)
+{
+    std::vector<observation> out;
+    std::ranges::copy_if(seen, std::back_inserter(out), &observation::keeps_port);
+    return out;
+}
+
 const flow_view nothing_seen{};
 const address_facts no_facts{};
 const path no_path{};
 
 } // namespace
 
-evidence::evidence(const plan& what, const site_state& site)
+evidence::evidence(const plan& what, const site_state& site) : forks_{find_forks(site.traces)}
 {
-    for (const auto& [which, seen] : site.traces) {
+    for (const auto& [which, all] : site.traces) {
+        const bool forked = forks(which.vantage, which.target.address.family);
+        const auto kept = forked ? from_one_port(all) : std::vector<observation>{};
+        const auto& seen = forked ? kept : all;
         const auto& view = views_.emplace(which, view_of(which.target, seen)).first->second;
         auto& facts = addresses_[{which.vantage, which.target.address}];
         // The others of a long range only tell with which TTL their answers arrive.
@@ -77,6 +112,11 @@ const path& evidence::way(const std::string& vantage, family protocol) const
 {
     const auto found = paths_.find({vantage, protocol});
     return found == paths_.end() ? no_path : found->second;
+}
+
+bool evidence::forks(const std::string& vantage, family protocol) const
+{
+    return forks_.contains({vantage, protocol});
 }
 
 unsigned evidence::farthest_other(const flow& which) const
@@ -121,7 +161,9 @@ std::optional<evidence::next_hop> evidence::onward(const flow& which, unsigned n
         const bool met_another = after != theirs.transit.end();
         const bool limited = !theirs.was_connected && !theirs.was_refused; // ICMP: it may be held back
         const bool came_past = (!limited && theirs.answered_at() > passed + 1) || met_another;
-        if (came_past && theirs.is_silent_at(passed + 1, sure_tries)) {
+        // Three losses look like a mute hop too: not where the destination itself spoke from no farther.
+        const auto spoke = facts(which.vantage, which.target.address).spoke_at;
+        if (came_past && theirs.is_silent_at(passed + 1, sure_tries) && !(spoke && *spoke <= number + 1)) {
             return next_hop{.number = number + 1, .address = {}};
         }
         if (met_another && (!next || number + after->first - passed < next->number)) {

@@ -211,10 +211,13 @@ passage passage_of(const evidence& all, const flow& which)
     if (which.target.transport == transport::tcp) {
         const auto distance = target_distance(all, which);
         if (distance && *distance > after) {
-            // At its full distance it was silent from the first; the hops before say nothing to anybody.
-            const bool tried = after + 1 == *distance || own.is_settled(after + 1, hop_tries);
+            // Its first probes may have been lost: it is asked again at its full distance.
+            if (!own.is_settled(after + 1, hop_tries) || !own.is_settled(*distance, hop_tries)) {
+                return {.kind = passage_kind::unsettled, .after = after, .before = *distance};
+            }
             return {
-                .kind = tried ? passage_kind::dropped : passage_kind::unsettled,
+                .kind =
+                    own.is_silent_at(*distance, hop_tries) ? passage_kind::dropped : passage_kind::nowhere,
                 .after = after,
                 .before = *distance,
                 .before_is_target = true,

@@ -44,6 +44,7 @@ asio::awaitable<observation> send_one(endpoint target, way_out way, hop_options 
         .min_ttl = options.min_ttl,
         .on_link = options.on_link,
         .syn_retries = {},
+        .source_port = options.source_port,
     };
     if (target.transport == transport::udp) {
         udp_options exchange{.flow = flow, .payload = std::move(options.payload), .expect_reply = {}};

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cinttypes>
 #include <cstdio>
+#include <fmt/format.h>
 #include <fstream>
 #include <ifaddrs.h>
 #include <iterator>
@@ -76,6 +77,22 @@ int hear_only(int fd, unsigned interface)
     };
     const sock_fprog program{.len = std::size(code), .filter = code};
     return ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0 ? 0 : errno;
+}
+
+// SO_REUSEADDR: the port of a flow that has just ended is free at once.
+std::optional<outcome> bind_to_port(int fd, family protocol, const way_out& way, std::uint16_t port)
+{
+    if (port == 0) {
+        return std::nullopt;
+    }
+    const int on = 1;
+    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    const auto any = ip_address{.family = protocol, .bytes = {}};
+    const auto from = tcp_endpoint({way.source.value_or(any), port, transport::tcp});
+    if (::bind(fd, from.data(), static_cast<socklen_t>(from.size())) == 0) {
+        return std::nullopt;
+    }
+    return local_failure(errno, fmt::format("source port {}", port));
 }
 
 // The device keeps out ICMPv6 errors of our own, the filter all else.
@@ -157,9 +174,16 @@ make_ready(int fd, const endpoint& target, const way_out& way, const flow_option
     const auto protocol = target.address.family;
     want_icmp_errors(fd, protocol);
     std::string failed_step;
-    if (const int failed = leave_by(fd, protocol, way, failed_step); failed != 0) {
+    auto by = way;
+    if (flow.source_port != 0) {
+        by.source.reset(); // an address is bound once, with its port
+    }
+    if (const int failed = leave_by(fd, protocol, by, failed_step); failed != 0) {
         auto failure = local_failure(failed, failed_step);
         failure.cause = local_cause::no_address;
+        return failure;
+    }
+    if (auto failure = bind_to_port(fd, protocol, way, flow.source_port)) {
         return failure;
     }
     if (flow.on_link) {

@@ -109,6 +109,30 @@ TEST_P(hop_probe_test, tells_the_servers_reset_from_one_that_a_near_box_forges)
     EXPECT_TRUE(is<refused>(probe(there(shut_port), {.min_ttl = system_ttl, .payload = {}})));
 }
 
+// What a router sees of two probes with one source port is one flow.
+TEST_P(hop_probe_test, leaves_from_the_same_port_again_and_again)
+{
+    const auto peer = serve();
+    constexpr std::uint16_t own_port = 45123;
+    for (const auto kind : {transport::tcp, transport::udp}) {
+        for (const unsigned limit : {1U, 2U, 3U, 3U, 1U}) {
+            SCOPED_TRACE(limit);
+            const auto seen =
+                probe(there(open_port, kind), {.hop_limit = limit, .payload = {}, .source_port = own_port});
+            EXPECT_TRUE(limit < 3 ? is<icmp_error>(seen) : !is<not_measured>(seen)) << describe(seen.what);
+            EXPECT_TRUE(seen.source.ends_with(":45123")) << seen.source;
+        }
+    }
+}
+
+TEST_P(hop_probe_test, says_so_when_another_socket_has_the_port)
+{
+    asio::ip::tcp::acceptor taken{io, {is_v4() ? tcp::v4() : tcp::v6(), 45124}};
+    const auto seen = probe(there(open_port), {.hop_limit = 1, .payload = {}, .source_port = 45124});
+    ASSERT_TRUE(is<not_measured>(seen));
+    EXPECT_EQ(std::get<not_measured>(seen.what).error_number, EADDRINUSE);
+}
+
 TEST_P(hop_probe_test, discards_datagrams_from_too_far)
 {
     const auto make = [&] {

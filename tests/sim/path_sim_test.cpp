@@ -44,6 +44,9 @@ try_worlds(weather how, std::uint64_t first, std::uint64_t cases, const std::fun
         path_trial trial{make_world(seed, how)};
         trial.run();
         for (auto& fault : trial.faults()) {
+            if (std::getenv("REACHD_SIM_TELL") != nullptr) { // each of them, with its seed
+                std::cout << fmt::format("seed {}: {}\n", seed, fault);
+            }
             if (++out.broken <= most_told) {
                 tell(std::move(fault));
             }

@@ -382,12 +382,13 @@ std::pair<observation, fate> virtual_path::observe(const hop_order& order, time_
             .hop_limit = order.hop_limit.value_or(system_ttl),
             .min_ttl = order.min_ttl,
             .on_link = order.on_link,
-            .flow = walk_flow,
+            .flow = order.keeps_port ? walk_flow : next_flow_++,
         },
         now
     );
     auto seen = make_observation(kind_of(order.which.target.transport), now, of, net_.boxes[0].address);
     seen.hop_limit = order.hop_limit;
+    seen.keeps_port = order.keeps_port;
     seen.min_ttl = order.min_ttl;
     seen.on_link = order.on_link;
     return {std::move(seen), std::move(of)};

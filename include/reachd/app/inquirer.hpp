@@ -13,6 +13,7 @@
 #include "reachd/net/task_group.hpp"
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 
@@ -63,6 +64,7 @@ private:
         boost::asio::steady_timer ready;
     };
     void grant_questions(unsigned shared_hops, hop_pacer::choice& chosen);
+    std::vector<hop_order> next_of_each_flow() const;
     void start(const hop_order& order);
     void tell_waiters();
     void renew_allowance();
@@ -80,6 +82,7 @@ private:
     std::vector<std::shared_ptr<waiter>> waiters_;
     std::vector<std::shared_ptr<question>> questions_;
     boost::asio::steady_timer look_;
+    std::map<flow, std::uint16_t> ports_; // of flows that keep their source port
     inquiry_traffic traffic_;
     time_point allowance_since_{};
     std::size_t allowance_used_ = 0;

@@ -13,6 +13,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -44,6 +45,9 @@ public:
     [[nodiscard]] const flow_view& view(const flow& which) const;
     [[nodiscard]] const address_facts& facts(const std::string& vantage, const ip_address& address) const;
     [[nodiscard]] const path& way(const std::string& vantage, family protocol) const;
+    // Whether two flows to one address met different boxes at the same hop: routers choose between parallel
+    // ways by the source port as well (ECMP). Then only what a flow showed from one source port counts.
+    [[nodiscard]] bool forks(const std::string& vantage, family protocol) const;
 
     // The highest hop limit at which another flow to the same address was still on its way.
     [[nodiscard]] unsigned farthest_other(const flow& which) const;
@@ -94,6 +98,7 @@ private:
     mutable std::map<flow, origin> origins_; // asked for again and again for each member of a range
     std::map<place, address_facts> addresses_;
     std::map<std::pair<std::string, family>, path> paths_;
+    std::set<std::pair<std::string, family>> forks_;
 };
 
 } // namespace reachd

@@ -139,6 +139,7 @@ struct observation {
     duration took{};                   // to the outcome; the round-trip time for a connect that was answered
     std::string source;                // local address:port, "" when none was assigned
     std::optional<unsigned> hop_limit; // it was sent with; nullopt: the system's
+    bool keeps_port = false;           // sent from the same source port as others of its flow
     std::optional<unsigned> min_ttl;   // answers that arrived with a lower TTL were discarded
     bool on_link = false;              // the socket was bound to the link's device
     outcome what;

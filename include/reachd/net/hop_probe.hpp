@@ -21,6 +21,7 @@ struct hop_options {
     std::optional<unsigned> min_ttl;   // IP_MINTTL, IPV6_MINHOPCOUNT
     bool on_link = false;              // bound to the link's device: this machine's own answers are not heard
     std::string payload;               // of a datagram; "" for one zero byte
+    std::uint16_t source_port = 0;     // 0: the kernel chooses
 };
 
 // Before the first retransmission, which comes after the 1 s of RFC 6298 section 2.1; the margin is for a

@@ -20,6 +20,7 @@ struct flow_options {
     std::optional<unsigned> min_ttl;     // IP_MINTTL, IPV6_MINHOPCOUNT: answers from farther are discarded
     bool on_link = false;                // what comes by lo, this machine's own answers, is not heard
     std::optional<unsigned> syn_retries; // TCP_SYNCNT
+    std::uint16_t source_port = 0;       // 0: the kernel chooses
 };
 
 // Whether this process may filter by the interface of arrival: some kernels keep it to the privileged.
