@@ -172,7 +172,11 @@ private:
         const auto at = all_.view(which).answered_at();
         const auto& known = all_.facts(which.vantage, which.target.address);
         return at && !known.spoke_at && std::ranges::any_of(known.flows, [&](const flow& other) {
-                   return is_control(other.target) && all_.view(other).answered_at() == at;
+                   // On another of several parallel ways it would say nothing of this one.
+                   const bool elsewhere = all_.view(which).transit.contains(*at - 1) &&
+                                          all_.view(other).transit.contains(*at - 1) &&
+                                          !all_.meets_same(which, other, *at - 1);
+                   return is_control(other.target) && all_.view(other).answered_at() == at && !elsewhere;
                });
     }
 

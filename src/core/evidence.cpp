@@ -221,6 +221,18 @@ bool evidence::is_apart(const flow& which, unsigned number) const
     });
 }
 
+bool evidence::meets_same(const flow& one, const flow& other, unsigned number) const
+{
+    if (number == 0) {
+        return true; // this machine
+    }
+    const auto& own = view(one).transit;
+    const auto& theirs = view(other).transit;
+    const auto here = own.find(number);
+    const auto there = theirs.find(number);
+    return here != own.end() && there != theirs.end() && here->second == there->second;
+}
+
 bool evidence::has_rival(const flow& which) const
 {
     const auto& own = view(which);
@@ -273,13 +285,16 @@ origin evidence::find_origin(const flow& which) const
         (known.spoke_silent && *known.spoke_silent >= *at)) {
         return is_apart(which, *at - 1) ? origin::inconclusive : origin::contradicted;
     }
-    const bool outdone = received && std::ranges::any_of(known.flows, [&](const flow& other) {
-                             const auto theirs = view(other).sure_received_ttl();
-                             return other != which && theirs && view(other).answered_at() == at &&
-                                    hops_back(*received) < hops_back(*theirs);
-                         });
-    if (outdone) {
-        return origin::near;
+    const auto outdoes = [&](const flow& other) {
+        const auto theirs = view(other).sure_received_ttl();
+        return other != which && theirs && view(other).answered_at() == at &&
+               hops_back(*received) < hops_back(*theirs);
+    };
+    if (const auto better = received ? std::ranges::find_if(known.flows, outdoes) : known.flows.end();
+        better != known.flows.end()) {
+        // Unseen parallel ways differ in length too: only flows that met the same box just before share
+        // theirs.
+        return meets_same(which, *better, *at - 1) ? origin::near : origin::contradicted;
     }
     if (known.spoke_at != at) {
         return origin::inconclusive;

@@ -67,6 +67,8 @@ public:
     [[nodiscard]] bool goes_past(const flow& which, const ip_address& box) const;
     // Whether all other flows were seen on their way without that box: they took other ways.
     [[nodiscard]] bool is_apart(const flow& which, unsigned number) const;
+    // Whether both were seen at the same box at that hop.
+    [[nodiscard]] bool meets_same(const flow& one, const flow& other, unsigned number) const;
     [[nodiscard]] origin origin_of(const flow& which) const;
     // Whether another TCP flow to the same address is answered otherwise from the same distance: the last
     // router may be one of the two who answer.
