@@ -23,6 +23,8 @@ constexpr seconds server_time{5};
 constexpr seconds system_time{12};
 // Paths change rarely; what was found out about one is looked at anew after this time.
 constexpr std::chrono::minutes trace_age{10};
+// A SYN is sent again after 1 s (RFC 6298 section 2.1) and few round trips take longer.
+constexpr milliseconds doubted_after{1300};
 
 std::uint64_t make_seed()
 {
@@ -403,13 +405,29 @@ asio::awaitable<void> engine::probe_endpoint(std::size_t row, std::size_t index,
         suspect_silence(state_.rows[row].endpoints[index], order);
         return gate_.enter_again(order.target.address, &inside);
     };
+    const auto doubt = doubt_soon(row, index, order, of);
     auto seen = co_await check_endpoint(order, trust_, retry);
     if (!stopping_) {
         take_in(state_.rows[row].endpoints[index], std::move(seen));
     }
 }
 
-// The first attempt of a new endpoint was lost: while the second is under way, its passage is looked at.
+// What is not answered soon will hardly be: its passage is looked at while it is still waited for.
+std::shared_ptr<asio::steady_timer> engine::doubt_soon(
+    std::size_t row, std::size_t index, const endpoint_order& order, const std::shared_ptr<round>& of
+)
+{
+    auto timer = std::make_shared<asio::steady_timer>(executor_, doubted_after);
+    timer->async_wait([this, row, index, order,
+                       left = std::weak_ptr{of}](const boost::system::error_code& code) {
+        if (!code && !left.expired() && !stopping_) { // the probe that holds the round is under way
+            suspect_silence(state_.rows[row].endpoints[index], order);
+        }
+    });
+    return timer;
+}
+
+// A new endpoint does not answer: while it is tried again, its passage is looked at.
 void engine::suspect_silence(endpoint_state& one, const endpoint_order& order)
 {
     if (one.seen.empty() && one.transport == transport::tcp) {

@@ -164,7 +164,7 @@ asio::awaitable<void> inquirer::work()
             }
         }
         const auto known = shared_hops_of(*plan_, state_);
-        auto chosen = hops_.choose(next_of_each_flow(), under_way_, known, steady::now());
+        auto chosen = hops_.choose(next_of_each_flow(), known, steady::now());
         for (const auto& one : chosen.now) {
             start(one);
         }
@@ -210,7 +210,7 @@ void inquirer::grant_questions(unsigned shared_hops, hop_pacer::choice& chosen)
     for (const auto& one : questions_) {
         asked.push_back(one->order);
     }
-    const auto more = hops_.choose(asked, under_way_, shared_hops, steady::now());
+    const auto more = hops_.choose(asked, shared_hops, steady::now());
     for (const auto& order : more.now) {
         const auto found =
             std::ranges::find_if(questions_, [&](const auto& one) { return one->order == order; });

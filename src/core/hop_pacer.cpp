@@ -2,12 +2,14 @@
 #include "reachd/core/hop_pacer.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace reachd {
 namespace {
 
-constexpr double linux_burst = 5; // six, less one that something else may have used
-constexpr double linux_rate = 1;  // a second
+constexpr double linux_burst = 5;         // six, less one that something else may have used
+constexpr double linux_rate = 1;          // a second
+constexpr milliseconds burst_spread{150}; // until the last of many that were sent at once has come to its hop
 
 } // namespace
 
@@ -32,11 +34,12 @@ double hop_pacer::refill(budget& one, time_point now) const
 {
     if (one.at == time_point{}) {
         one.tokens = burst_;
-    } else {
+        one.at = now;
+    } else if (now > one.at) {
         const std::chrono::duration<double> passed = now - one.at;
         one.tokens = std::min(burst_, one.tokens + passed.count() * per_second_);
+        one.at = now;
     }
-    one.at = now;
     return one.tokens;
 }
 
@@ -49,50 +52,43 @@ bool hop_pacer::take(const key& hop, time_point now, choice& out)
         return true;
     }
     const std::chrono::duration<double> missing{(1 - one.tokens) / per_second_};
-    const auto when = now + std::chrono::duration_cast<duration>(missing) + milliseconds{1};
+    const auto when = std::max(now, one.at) + std::chrono::duration_cast<duration>(missing) + milliseconds{1};
     out.look_again = out.look_again ? std::min(*out.look_again, when) : when;
     return false;
 }
 
-hop_pacer::choice hop_pacer::choose(
-    const std::vector<hop_order>& wanted, const std::set<hop_order>& under_way, unsigned shared_hops,
-    time_point now
-)
+// Probes that need no ICMP error draw some all the same: they use up what nobody needs now.
+void hop_pacer::drain(const key& hop, time_point now)
+{
+    budgets_[hop] = {.tokens = 0, .at = now + burst_spread};
+}
+
+hop_pacer::choice
+hop_pacer::choose(const std::vector<hop_order>& wanted, unsigned shared_hops, time_point now)
 {
     choice out;
     std::set<key> needed;
-    std::set<key> flooded;
-    for (const auto& one : under_way) {
-        if (one.hop_limit && !one.expects_silence) {
-            (one.needs_icmp ? needed : flooded).insert(key_of(one, shared_hops));
+    std::set<key> served;
+    for (const auto& one : wanted) {
+        const bool unpaced = !one.hop_limit || (lifted_ && (one.expects_silence || !one.needs_icmp));
+        if (unpaced) {
+            continue;
+        }
+        const auto hop = key_of(one, shared_hops);
+        needed.insert(hop);
+        if (take(hop, now, out)) {
+            out.now.push_back(one);
+            served.insert(hop);
         }
     }
     for (const auto& one : wanted) {
-        if (one.hop_limit && one.needs_icmp) {
-            needed.insert(key_of(one, shared_hops));
-        }
-    }
-    for (const auto& one : wanted) {
-        if (!one.hop_limit) {
+        if (!one.hop_limit || (lifted_ && one.expects_silence)) {
             out.now.push_back(one); // no hop is asked for anything
             continue;
         }
         const auto hop = key_of(one, shared_hops);
-        if (lifted_ && one.expects_silence) {
-            out.now.push_back(one);
-            continue;
-        }
-        if (lifted_ && !one.needs_icmp) {
-            if (!needed.contains(hop)) {
-                budgets_[hop] = {.tokens = 0, .at = now};
-                out.now.push_back(one);
-            }
-            continue;
-        }
-        if (lifted_ && flooded.contains(hop)) {
-            continue; // its budget is being used up
-        }
-        if (take(hop, now, out)) {
+        if (lifted_ && !one.needs_icmp && (served.contains(hop) || !needed.contains(hop))) {
+            drain(hop, now);
             out.now.push_back(one);
         }
     }

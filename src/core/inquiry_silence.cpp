@@ -96,7 +96,14 @@ private:
         if (leader.kind == passage_kind::dropped) {
             const bool ended = book_.want(one.which, leader.before, hop_tries, need::silence, one.payload);
             const bool seen = book_.want(one.which, leader.after, hop_tries, need::icmp, one.payload);
-            if (!ended || !seen || passage_of(all_, one.which) == leader) {
+            if (!ended || !seen) {
+                return;
+            }
+            const auto how = passage_of(all_, one.which);
+            if (how.kind == passage_kind::unheard && how.before == leader.before) {
+                return hear_again(one.which, how.before);
+            }
+            if (how == leader) {
                 return;
             }
         } else if (book_.is_busy(first->second)) {

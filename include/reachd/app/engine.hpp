@@ -114,6 +114,9 @@ private:
     );
     boost::asio::awaitable<void>
     probe_endpoint(std::size_t row, std::size_t index, std::shared_ptr<round> of);
+    std::shared_ptr<boost::asio::steady_timer> doubt_soon(
+        std::size_t row, std::size_t index, const endpoint_order& order, const std::shared_ptr<round>& of
+    );
     void suspect_silence(endpoint_state& one, const endpoint_order& order);
     void take_in(endpoint_state& one, std::vector<observation> seen);
     void forget_traces(const std::string& vantage, const ip_address& address);

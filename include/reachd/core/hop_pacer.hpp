@@ -5,8 +5,8 @@
 // Use     choose() with everything that is wanted; probes that are not chosen are wanted again later.
 // Shapes  One budget per hop: hops that all flows share by their number, those further on by address.
 // Units   Polite: one probe a second a hop. Lifted: what a Linux router gives one client, six at once
-//         and then one a second, less one; probes whose proof is an answer and not an ICMP error then
-//         go unpaced, but never beside those that need the budget.
+//         and then one a second, less one; probes whose proof is an answer and not an ICMP error go unpaced
+//         then, at moments when those that need the budget have just taken what there was.
 // Source  net/ipv4/icmp.c icmpv4_xrlim_allow, XRLIM_BURST_FACTOR 6, icmp_ratelimit 1000 ms; measured.
 #pragma once
 
@@ -15,7 +15,6 @@
 
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -33,10 +32,7 @@ public:
     explicit hop_pacer(unsigned icmp_per_hop_per_s);
 
     // `shared_hops`: up to which number the hops are those of all flows.
-    choice choose(
-        const std::vector<hop_order>& wanted, const std::set<hop_order>& under_way, unsigned shared_hops,
-        time_point now
-    );
+    choice choose(const std::vector<hop_order>& wanted, unsigned shared_hops, time_point now);
 
 private:
     // Vantage, hop number, and the address where the hop is not a shared one.
@@ -48,6 +44,7 @@ private:
     static key key_of(const hop_order& order, unsigned shared_hops);
     double refill(budget& one, time_point now) const;
     bool take(const key& hop, time_point now, choice& out);
+    void drain(const key& hop, time_point now);
 
     bool lifted_;
     double per_second_;
