@@ -289,7 +289,8 @@ private:
         }
         const auto& control = all_.view(*heard.by);
         const auto silent = control.silent.find(limit);
-        if (silent == control.silent.end() || silent->second < hop_tries) {
+        const bool given_up = control.unmeasured.contains(limit);
+        if (!given_up && (silent == control.silent.end() || silent->second < hop_tries)) {
             add({.which = *heard.by, .hop_limit = limit, .needs_icmp = true});
         }
     }

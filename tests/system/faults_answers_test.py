@@ -181,5 +181,7 @@ ICMP = [
         (at("provisioning", blocked(1, 2), A, 443), at("provisioning", OPEN)), {"provisioning": "fail"}, proof=False),
 ]
 
+ROWS = [*PROXIES, *CUT_DATA, *ICMP]
+
 if __name__ == "__main__":
-    run_table("faultsanswers", [*PROXIES, *CUT_DATA, *ICMP])
+    run_table("answers", ROWS)

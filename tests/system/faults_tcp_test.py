@@ -170,5 +170,7 @@ BLOCKS = [
         (at("apns", PERMITTED, "17.249.0.0/16"), at("apns", LET_THROUGH)), {"apns": "pass unproven"}),
 ]
 
+ROWS = [*HEALTHY, *DROPS, *WHOLE_ADDRESS, *REJECTIONS, *RESETS, *RANGES, *BLOCKS]
+
 if __name__ == "__main__":
-    run_table("faultstcp", [*HEALTHY, *DROPS, *WHOLE_ADDRESS, *REJECTIONS, *RESETS, *RANGES, *BLOCKS])
+    run_table("tcp", ROWS)

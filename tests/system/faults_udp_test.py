@@ -89,5 +89,7 @@ DATAGRAMS = [
         (at("data", REFUSED, SERVER6, PART), at("data", PERMITTED, SERVER6, REST)), {"data": "pass"}, config=IN_IPV6),
 ]
 
+ROWS = DATAGRAMS
+
 if __name__ == "__main__":
-    run_table("faultsudp", DATAGRAMS)
+    run_table("udp", ROWS)

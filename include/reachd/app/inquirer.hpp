@@ -13,8 +13,11 @@
 #include "reachd/net/task_group.hpp"
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
+#include <string>
+#include <utility>
 
 namespace reachd {
 
@@ -62,6 +65,7 @@ private:
         bool granted = false;
         boost::asio::steady_timer ready;
     };
+    duration wait_for(const hop_order& order) const;
     void grant_questions(unsigned shared_hops, hop_pacer::choice& chosen);
     void start(const hop_order& order);
     void tell_waiters();
@@ -80,6 +84,7 @@ private:
     std::vector<std::shared_ptr<waiter>> waiters_;
     std::vector<std::shared_ptr<question>> questions_;
     boost::asio::steady_timer look_;
+    std::map<std::pair<std::string, ip_address>, duration> slowest_answer_; // by vantage and address
     inquiry_traffic traffic_;
     time_point allowance_since_{};
     std::size_t allowance_used_ = 0;
