@@ -259,6 +259,8 @@ evidence::listening evidence::heard_since(const flow& which, unsigned hop_limit)
             other.target.address.family != which.target.address.family) {
             continue;
         }
+        const auto unanswered = seen.silent.find(hop_limit);
+        out.missed += unanswered != seen.silent.end() ? unanswered->second : 0;
         // A flow to the same address is the better control: it surely takes the same way.
         if (!out.by || other.target.address == which.target.address) {
             out.by = other;

@@ -184,7 +184,13 @@ private:
         // While nobody gets past the edge, one port more would show no more than the first and the last.
         const auto& way = all_.way(one.vantage, one.address.family);
         if (one.transport == transport::udp && all_.facts(one.vantage, one.address).farthest() <= way.edge) {
-            representatives = {0, one.members.size() - 1};
+            // Where these two end at a box that others pass, each port is asked: a rule may be about some.
+            const std::set<std::size_t> ends{0, one.members.size() - 1};
+            const bool both_end = std::ranges::all_of(ends, [&](std::size_t i) {
+                return is_silent(one.members[i]) &&
+                       passage_of(all_, one.members[i].which).kind == passage_kind::dropped;
+            });
+            representatives = both_end ? representatives : ends;
         }
         for (const auto i : representatives) {
             if (one.members[i].look == first_look::silent) {
@@ -442,6 +448,15 @@ private:
         for (const auto& other : known.flows) {
             if (other != each.which && all_.view(other).answered_at() > *at) {
                 want(other, *at - 1, walk_tries, need::icmp);
+            }
+        }
+        // Where datagrams to it show nothing, a SYN to a port at which nothing listens may: by its RST.
+        const auto& datagrams = all_.view(control);
+        if (!known.spoke_at && all_.farthest_other(each.which) < *at && datagrams.answered.empty() &&
+            datagrams.is_silent_at(*at, hop_tries)) {
+            const flow refused{one.vantage, {one.address, control_port, transport::tcp}};
+            if (search(refused, {})) {
+                want(refused, *at, hop_tries, need::answer);
             }
         }
         const bool contradicted =
