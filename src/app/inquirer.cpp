@@ -2,6 +2,7 @@
 #include "reachd/app/inquirer.hpp"
 
 #include "reachd/app/at_exit.hpp"
+#include "reachd/net/deadline.hpp"
 #include "reachd/net/hop_probe.hpp"
 
 #include <algorithm>
@@ -19,6 +20,14 @@ namespace {
 
 // Longer than a round trip, and than a Linux router's interval between two ICMP errors to one client.
 constexpr milliseconds hop_wait{1100};
+// An answer with too low a TTL is discarded here: what it takes to come is known from others of that address,
+// and a long range asks two such questions a port, each of which keeps a descriptor.
+constexpr milliseconds spare_wait{200};
+constexpr unsigned slowest_times = 4;
+using spare_steps = std::chrono::duration<std::int64_t, std::deci>;
+// Descriptors come back as other probes end: wait this often, this long, before giving up.
+constexpr unsigned descriptor_waits = 50;
+constexpr milliseconds descriptor_wait{100};
 // Between two looks: what comes back together is looked at together.
 constexpr milliseconds look_spacing{25};
 // Repeats of flows that a firewall has just seen are no new ports or hosts to a scan detector.
@@ -26,6 +35,12 @@ constexpr unsigned repeats_faster = 4;
 // A site's whole inquiry stays far below this; it bounds what a broken network can make us send in a time.
 constexpr std::size_t most_probes = 20000;
 constexpr std::chrono::minutes allowance_time{10};
+
+bool is_out_of_descriptors(const observation& seen)
+{
+    const auto* failure = std::get_if<not_measured>(&seen.what);
+    return failure && failure->cause == local_cause::no_descriptors;
+}
 
 limits_config for_repeats(limits_config limits)
 {
@@ -245,6 +260,18 @@ asio::awaitable<observation> inquirer::ask(hop_order order)
     co_return seen;
 }
 
+duration inquirer::wait_for(const hop_order& order) const
+{
+    const auto known = slowest_answer_.find({order.which.vantage, order.which.target.address});
+    if (!order.min_ttl || known == slowest_answer_.end()) {
+        return hop_wait;
+    }
+    // In steps, so that equal silences read the same.
+    return std::min<duration>(
+        hop_wait, spare_wait + std::chrono::ceil<spare_steps>(slowest_times * known->second)
+    );
+}
+
 asio::awaitable<observation> inquirer::send(hop_order order)
 {
     const hop_options options{
@@ -255,7 +282,16 @@ asio::awaitable<observation> inquirer::send(hop_order order)
         .source_port = order.keeps_port ? ports_[order.which] : std::uint16_t{0},
     };
     const auto way = way_of(order.which.vantage);
-    auto seen = co_await hop_probe(order.which.target, way, options, steady::now() + hop_wait);
+    const auto wait = wait_for(order);
+    observation seen;
+    for (unsigned waits = 0; waits <= descriptor_waits && !closed_; ++waits) {
+        auto again = co_await hop_probe(order.which.target, way, options, steady::now() + wait);
+        seen = std::move(again);
+        if (!is_out_of_descriptors(seen)) {
+            break;
+        }
+        co_await sleep_until(steady::now() + descriptor_wait);
+    }
     if (order.keeps_port) {
         seen.keeps_port = true;
         ports_[order.which] = source_port_of(seen);
@@ -263,8 +299,12 @@ asio::awaitable<observation> inquirer::send(hop_order order)
     if (order.which.target.transport == transport::tcp && order.hop_limit && is_in_transit(seen.what)) {
         ++traffic_.half_open;
     }
+    if (is_answer(seen.what, order.which.target.address)) {
+        auto& slowest = slowest_answer_[{order.which.vantage, order.which.target.address}];
+        slowest = std::max(slowest, seen.took);
+    }
     if (auto* silence = std::get_if<no_reply>(&seen.what)) {
-        silence->waited = hop_wait; // the limit that was meant: equal silences read the same
+        silence->waited = wait; // the limit that was meant: equal silences read the same
     }
     co_return seen;
 }

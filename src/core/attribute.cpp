@@ -190,6 +190,14 @@ private:
         return all_.view(canary).plain_answers > 0 && all_.origin_of(which) != origin::consistent;
     }
 
+    bool is_answered_farther(const flow& which, unsigned at) const
+    {
+        const auto& known = all_.facts(which.vantage, which.target.address);
+        return std::ranges::any_of(known.flows, [&](const flow& other) {
+            return other != which && all_.view(other).answered_at() > at;
+        });
+    }
+
     void judge_answer(verdict& judged, const stand_in& how) const
     {
         const bool says_something = judged.kind == verdict_kind::open ||
@@ -222,6 +230,12 @@ private:
                           "it comes back with only {} allowed, and the destination is more than {} away",
                           hops_text(*at), others
                       )
+                    : is_answered_farther(which, *at)
+                        ? fmt::format(
+                              "it comes back with only {} allowed, and another port of this address is answered from "
+                              "farther away",
+                              hops_text(*at)
+                          )
                     : "its TTL shows that it comes from nearer than the destination"
             );
         }

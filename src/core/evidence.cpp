@@ -316,6 +316,10 @@ evidence::listening evidence::heard_since(const flow& which, unsigned hop_limit)
             other.target.address.family != which.target.address.family) {
             continue;
         }
+        // What the answers of a peer are looked for with may draw more ICMP than the hop's budget.
+        const auto unanswered = seen.silent.find(hop_limit);
+        const bool paced = !seen.was_connected && !seen.was_refused;
+        out.missed += paced && unanswered != seen.silent.end() ? unanswered->second : 0;
         // A flow to the same address is the better control: it surely takes the same way.
         if (!out.by || other.target.address == which.target.address) {
             out.by = other;

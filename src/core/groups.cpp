@@ -63,7 +63,9 @@ passage settle(const evidence& all, const flow& which, unsigned after, unsigned 
     }
     // Hops that say nothing to anybody are not waited for: the destination itself is `before` then.
     const auto heard = all.heard_since(which, before);
-    const bool listens = heard.times >= hearings || !heard.by;
+    // A hop that leaves many a question open, as it limits its ICMP, leaves three in a row open by chance.
+    const bool listens =
+        (heard.times >= hearings && heard.missed * answers_a_miss <= heard.times) || !heard.by;
     return {
         .kind = listens ? passage_kind::dropped : passage_kind::unheard, .after = after, .before = before
     };

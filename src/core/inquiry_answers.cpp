@@ -137,6 +137,15 @@ private:
                 book_.want(other, *at - 1, walk_tries, need::icmp);
             }
         }
+        // Where datagrams to it show nothing, a SYN to a port at which nothing listens may: by its RST.
+        const auto& datagrams = all_.view(control);
+        if (!known.spoke_at && all_.farthest_other(each.which) < *at && datagrams.answered.empty() &&
+            datagrams.is_silent_at(*at, hop_tries)) {
+            const flow refused{one.vantage, {one.address, control_port, transport::tcp}};
+            if (search(refused, {})) {
+                book_.want(refused, *at, hop_tries, need::answer);
+            }
+        }
         const bool contradicted =
             all_.wants_received_ttl(each.which) || all_.farthest_other(each.which) >= *at;
         if (contradicted) {

@@ -66,7 +66,13 @@ private:
         // While nobody gets past the edge, one port more would show no more than the first and the last.
         const auto& way = all_.way(one.vantage, one.address.family);
         if (one.transport == transport::udp && all_.facts(one.vantage, one.address).farthest() <= way.edge) {
-            representatives = {0, one.members.size() - 1};
+            // Where these two end at a box that others pass, each port is asked: a rule may be about some.
+            const std::set<std::size_t> ends{0, one.members.size() - 1};
+            const bool both_end = std::ranges::all_of(ends, [&](std::size_t i) {
+                return is_silent(one.members[i]) &&
+                       passage_of(all_, one.members[i].which).kind == passage_kind::dropped;
+            });
+            representatives = both_end ? representatives : ends;
         }
         for (const auto i : representatives) {
             if (one.members[i].look == first_look::silent) {
@@ -173,7 +179,8 @@ private:
         }
         const auto& control = all_.view(*heard.by);
         const auto silent = control.silent.find(limit);
-        if (silent == control.silent.end() || silent->second < hop_tries) {
+        const bool given_up = control.unmeasured.contains(limit);
+        if (!given_up && (silent == control.silent.end() || silent->second < hop_tries)) {
             book_.add({.which = *heard.by, .hop_limit = limit, .needs_icmp = true});
         }
     }

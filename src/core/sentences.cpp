@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <set>
 
 namespace reachd {
 namespace {
@@ -239,6 +240,39 @@ bool nothing_answers(const site_state& site)
     return any;
 }
 
+// "Network unreachable", "no route to destination": a router without a way on, not a rule.
+bool is_no_route(const outcome& what)
+{
+    const auto* seen = std::get_if<icmp_error>(&what);
+    constexpr std::uint8_t unreachable_v4 = 3;
+    constexpr std::uint8_t unreachable_v6 = 1;
+    return seen && !seen->sender_is_us && seen->code == 0 &&
+           seen->type == (seen->family == family::v4 ? unreachable_v4 : unreachable_v6);
+}
+
+// A box of the site says that it has no way on, for two addresses or more, and nobody else says anything.
+const endpoint_state* told_of_no_way_on(const site_state& site)
+{
+    const endpoint_state* told = nullptr;
+    std::set<ip_address> told_of;
+    for (const auto& row : site.rows) {
+        for (const auto& one : row.endpoints) {
+            const auto& place = one.judged.where;
+            const bool at_site = one.judged.blame == blame::site && place && place->at;
+            for (const auto& seen : one.seen) {
+                const bool says_so = is_no_route(seen.what) && at_site;
+                if (says_so) {
+                    told = &one;
+                    told_of.insert(*one.address);
+                } else if (!std::holds_alternative<no_reply>(seen.what)) {
+                    return nullptr;
+                }
+            }
+        }
+    }
+    return told_of.size() >= 2 ? told : nullptr;
+}
+
 std::string list_rows(const plan& what, const site_state& site, row_answer wanted)
 {
     std::vector<std::string> ids;
@@ -293,6 +327,9 @@ std::string site_sentence(const plan& what, const site_state& site)
 {
     if (const auto trouble = whole_host_trouble(what, site); !trouble.empty()) {
         return "Nothing could be measured: " + trouble + ".";
+    }
+    if (const auto* told = told_of_no_way_on(site)) {
+        return fmt::format("The way out of this site is down: {}.", told->judged.sentence);
     }
     if (nothing_answers(site)) {
         return "Nothing answers at all: the way out of this site is down, or everything is dropped.";

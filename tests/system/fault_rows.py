@@ -10,23 +10,27 @@ fault elsewhere.
 
 Hops: 0 this machine, 1 the site, 2 the isp, 3 the internet, 4 the destination; the edge is hop 1.
 """
+import concurrent.futures
+import contextlib
 import dataclasses
 import ipaddress
 import json
 import os
+import queue
 import re
 import sys
 import time
 import typing
 import unittest
 
-from lab_site import LIMITS, Site, SystemTest, row as row_of, runs
+from lab_site import LIMITS, Site, row as row_of, runs
 
 HOPS4 = ("10.77.1.2", "10.77.1.1", "100.64.0.1", "203.0.113.2")
 HOPS6 = ("fd77:1::2", "fd77:1::1", "2001:db8:64::1", "2001:db8:ff01::2")
 EDGE = 1
 ANY = "any"
 CHECK_PATIENCE_S = 150
+ROWS_A_REPEAT = 50  # of these one may need a second run: 2 %
 
 
 def hop(number, destination):
@@ -269,27 +273,67 @@ class Judge:
                 "closed": seen == 3 and (last == "refused" or last.endswith(f"from {rule.address}"))}.get(verdict, True)
 
 
-class Table(SystemTest):
-    """Every row, one after the other; the table goes to standard output."""
+class Workplace:
+    """The labs of one worker: each is built when a row needs it."""
 
-    rows, chosen, slow_site, kernel_icmp = (), (), None, False
+    def __init__(self, name):
+        self.name, self.sites, self.stack = name, {}, contextlib.ExitStack()
+
+    def site(self, slow):
+        if slow not in self.sites:
+            site = self.stack.enter_context(Site(f"{self.name}slow-", delay_ms=20) if slow else Site(f"{self.name}-"))
+            site.write("catalogues/shut.json", SHUT)
+            if Table.kernel_icmp:
+                site.lift_icmp_limits(1000)
+            self.sites[slow] = site
+        return self.sites[slow]
+
+    def judge(self, row):
+        """(how it went each time, as Judge.run says it): a busy machine loses packets too, so a wrong row is run again."""
+        tries = []
+        while len(tries) < 2 and not (tries and tries[-1][:2] == ([], [])):
+            tries.append(Judge(self.site(row.delay), row).run())
+        return tries
+
+
+class Table(unittest.TestCase):
+    """Every row, several at once, as they mostly wait; the table goes to standard output in the rows' order."""
+
+    name, rows, chosen, kernel_icmp, workers = "", (), (), False, 4
 
     def test_rows(self):
-        counts = {"ok": 0, "FAIL": 0, "LAB": 0}
-        for row in self.rows:
-            if self.chosen and not any(text in row.name for text in self.chosen):
-                continue
-            with self.subTest(row=row.name):
-                site = self.slow_site if row.delay else self.site
-                lab, wrong, seconds = Judge(site, row).run()
-                if lab or wrong:  # a busy machine loses packets too: what is wrong is wrong twice
-                    print(f"again{seconds:5.1f} s  {row.name}", *lab, *wrong, sep="\n             ", flush=True)
-                    lab, wrong, seconds = Judge(site, row).run()
-                word = "LAB" if lab else "FAIL" if wrong else "ok"
-                counts[word] += 1
-                print(f"{word:<5}{seconds:5.1f} s  {row.name}", *lab, *wrong, sep="\n             ", flush=True)
-                self.assertEqual((lab, wrong), ([], []))
+        rows = [row for row in self.rows if not self.chosen or any(text in row.name for text in self.chosen)]
+        counts = {"ok": 0, "again": 0, "FAIL": 0, "LAB": 0}
+        with contextlib.ExitStack() as labs, concurrent.futures.ThreadPoolExecutor(self.workers) as pool:
+            places = queue.SimpleQueue()
+            for number in range(self.workers):
+                place = Workplace(f"{self.name}{number}")
+                labs.push(place.stack)
+                places.put(place)
+
+            def judge(row):
+                place = places.get()
+                try:
+                    return place.judge(row)
+                finally:
+                    places.put(place)
+
+            for row, job in [(row, pool.submit(judge, row)) for row in rows]:
+                with self.subTest(row=row.name):
+                    self.tell(row, job.result(), counts)
         print(", ".join(f"{count} {word}" for word, count in counts.items()), flush=True)
+        if not self.chosen:
+            self.assertLessEqual(counts["again"], max(1, len(rows) // ROWS_A_REPEAT), "rows that went wrong once")
+
+    def tell(self, row, tries, counts):
+        for lab, wrong, seconds in tries[:-1]:
+            print(f"again{seconds:5.1f} s  {row.name}", *lab, *wrong, sep="\n             ", flush=True)
+        lab, wrong, seconds = tries[-1]
+        word = "LAB" if lab else "FAIL" if wrong else "ok"
+        counts[word] += 1
+        counts["again"] += word == "ok" and len(tries) > 1
+        print(f"{word:<5}{seconds:5.1f} s  {row.name}", *lab, *wrong, sep="\n             ", flush=True)
+        self.assertEqual((lab, wrong), ([], []))
 
     def test_names_are_unique(self):
         names = [row.name for row in self.rows]
@@ -305,19 +349,12 @@ def run_table(name, rows):
     if os.geteuid() != 0:
         print(f"{name}_test: needs root (network namespaces); skipped", file=sys.stderr)
         sys.exit(77)
-    Table.rows = rows
+    Table.name, Table.rows = name, rows
     Table.chosen = [words[place + 1] for place, word in enumerate(words) if word == "--row"]
+    Table.workers = int(words[words.index("--workers") + 1]) if "--workers" in words else Table.workers
     Table.kernel_icmp = "--kernel-icmp" in words
-    argv = [sys.argv[0], *(word for word in words if word in ("-v", "-f"))]
-    with Site(name) as site, Site(name + "-slow-", delay_ms=20) as slow:
-        for each in (site, slow):
-            each.write("catalogues/shut.json", SHUT)
-            if Table.kernel_icmp:
-                each.lift_icmp_limits(1000)
-        SystemTest.site, Table.slow_site = site, slow
-        loader = unittest.TestLoader()
-        outcome = unittest.TextTestRunner(verbosity=2 if "-v" in argv else 1, failfast="-f" in argv).run(
-            loader.loadTestsFromTestCase(Table))
+    outcome = unittest.TextTestRunner(verbosity=2 if "-v" in words else 1).run(
+        unittest.defaultTestLoader.loadTestsFromTestCase(Table))
     sys.exit(0 if outcome.wasSuccessful() else 1)
 
 

@@ -92,7 +92,7 @@ PROXIES = [
          *(Span("session", address, ("2001-2500",), intercepted(0, 1)) for address in CONNECT_AT)),
         {"signaling": "fail", "session": "fail", "data": "pass"}),
     Row("part of the range taken by the site", (fault("tproxy", "site", port="2100-2199"),),
-        (at("session", intercepted(0, 1), CONNECT_AT[0], (2100, 2199)), at("session", LET_THROUGH),
+        (at("session", intercepted(0, 1), ports=(2100, 2199)), at("session", LET_THROUGH),
          *(Span("session", address, ("2100-2199",), intercepted(0, 1)) for address in CONNECT_AT)),
         {"session": "fail"}),
 ]
@@ -119,6 +119,7 @@ CUT_DATA = [
 WELL = (at("provisioning", OPEN), at("request-slot", OPEN), at("session", LET_THROUGH))
 WELL_STATES = {"provisioning": "pass", "request-slot": "pass", "session": "pass"}
 PERHAPS = Outcome(("permitted", "unproven"), ("unknown", "service"))
+KERNELS = {"limits": {"icmp_per_hop_per_s": 0}}  # six at once, then one a second: what is assumed of routers
 UNSEEN = Outcome(("blocked",), ("unknown",), (None, (0, 4), (1, 4)))
 ICMP = [
     Row("no ICMP through the site: TCP is well, datagrams cannot be followed", (fault("icmp-filtered", "site"),),
@@ -128,7 +129,11 @@ ICMP = [
     Row("no ICMP from the internet on: the isp is enough to prove the way", (fault("icmp-filtered", "internet"),),
         (*WELL, at("data", PERMITTED)), {**WELL_STATES, "data": "pass"}, proof=False),
     Row("ICMP budgets as kernels have them", tuple(fault("icmp-limited", host) for host in ("site", "isp", "internet")),
-        (*WELL, at("data", PERMITTED)), {**WELL_STATES, "data": "pass"}, proof=False),
+        (*WELL, at("data", PERMITTED)), {**WELL_STATES, "data": "pass"}, proof=False, config=KERNELS),
+    # The other rows' configuration says 200 a second: what is asked too fast stays open, and nobody is blamed.
+    Row("ICMP budgets as kernels have them, and they are asked too fast",
+        tuple(fault("icmp-limited", host) for host in ("site", "isp", "internet")),
+        (*WELL, at("data", PERHAPS)), WELL_STATES, proof=False),
     Row("strict ICMP budgets", tuple(fault("icmp-limited", host, budget="strict") for host in ("site", "isp")),
         (*WELL, at("data", PERHAPS)), WELL_STATES, proof=False),
     *(Row(f"the {host} never tells of expired packets", (fault("hop-silent", host),),
@@ -160,10 +165,10 @@ ICMP = [
     Row("no ICMP through the site and a drop at the isp: nobody is blamed",
         (fault("icmp-filtered", "site"), fault("drop", "isp", port=443, address=A)),
         (at("provisioning", UNSEEN, A, 443), at("provisioning", OPEN)), {"provisioning": "fail"}, proof=False),
-    Row("no ICMP through the site and a reset there: it comes from too near",
+    # No box is known that both flows met: ways of unequal length are not ruled out (docs/VERDICTS.md).
+    Row("no ICMP through the site and a reset there: others get farther, so it is not the destination's word",
         (fault("icmp-filtered", "site"), fault("rst", "site", port=443, address=A)),
-        (at("provisioning", Outcome(("blocked",), ("edge", "unknown"), (ANY,)), A, 443), at("provisioning", OPEN)),
-        {"provisioning": "fail"}, proof=False),
+        (at("provisioning", UNPROVEN, A, 443), at("provisioning", OPEN)), {"provisioning": "unproven"}, proof=False),
     Row("no ICMP through the site and a port that is really closed",
         (fault("icmp-filtered", "site"), fault("closed", port=443, address=A)),
         (at("provisioning", CLOSED, A, 443), at("provisioning", OPEN)), {"provisioning": "fail"}, proof=False),
@@ -181,5 +186,7 @@ ICMP = [
         (at("provisioning", blocked(1, 2), A, 443), at("provisioning", OPEN)), {"provisioning": "fail"}, proof=False),
 ]
 
+ROWS = [*PROXIES, *CUT_DATA, *ICMP]
+
 if __name__ == "__main__":
-    run_table("faultsanswers", [*PROXIES, *CUT_DATA, *ICMP])
+    run_table("answers", ROWS)

@@ -158,5 +158,7 @@ TIMED = [
     for faults in [(fault("drop", "site", proto="tcp", port="2001-2500", address="34.0.0.0/24"),)]
 ]
 
+ROWS = [*WHOLE_SITE, *STAYS_SHUT, *TWO_AT_ONCE, *SLOW, *TIMED]
+
 if __name__ == "__main__":
-    run_table("faultssite", [*WHOLE_SITE, *STAYS_SHUT, *TWO_AT_ONCE, *SLOW, *TIMED])
+    run_table("site", ROWS)

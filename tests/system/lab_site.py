@@ -77,6 +77,13 @@ class Site:
         self.healthy = self.lab.config() | {"limits": LIMITS}
         return self
 
+    def shorten_range(self):
+        """The range of 500 ports becomes one of 40, for tests that are not about its length: 120 endpoints, not 1500."""
+        path = self.directory / "catalogues" / "helpdesk-buttons.json"
+        text = path.read_text(encoding="utf-8")
+        assert text.count('"2001-2500"') == 1
+        path.write_text(text.replace('"2001-2500"', '"2001-2040"'), encoding="utf-8")
+
     def lift_icmp_limits(self, milliseconds=0):
         """Routers answer as fast as they are asked, so that tests need not wait: one a second is the kernel's own."""
         for host in (*ROUTERS, "server"):
@@ -358,14 +365,14 @@ def wait_until(question, what, patience=PATIENCE_S, detail=lambda: ""):
         time.sleep(0.05)
 
 
-def main(name):
+def main(name, short_range=False):
     """Runs the calling file's tests in a lab of their own and exits."""
     if os.geteuid() != 0:
         print(f"{name}_test: needs root (network namespaces); skipped", file=sys.stderr)
         sys.exit(77)
     with Site(name) as site:
-        for host in (*ROUTERS, "server"):  # by default six ICMP errors at once to a client, then one a second
-            site.lab.sysctl(host, {"ipv4/icmp_ratelimit": "0", "ipv6/icmp/ratelimit": "0"})
+        if short_range:
+            site.shorten_range()
         SystemTest.site = site
         outcome = unittest.main(module="__main__", exit=False)
     sys.exit(0 if outcome.result.wasSuccessful() else 1)

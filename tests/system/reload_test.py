@@ -270,4 +270,4 @@ class Start(SystemTest):
 
 
 if __name__ == "__main__":
-    main("reload")
+    main("reload", short_range=True)

@@ -239,4 +239,4 @@ class Monitoring(WithDaemon):
 
 
 if __name__ == "__main__":
-    main("schedule")
+    main("schedule", short_range=True)

@@ -16,6 +16,8 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <string>
+#include <utility>
 
 namespace reachd {
 
@@ -63,6 +65,7 @@ private:
         bool granted = false;
         boost::asio::steady_timer ready;
     };
+    duration wait_for(const hop_order& order) const;
     void grant_questions(unsigned shared_hops, hop_pacer::choice& chosen);
     std::vector<hop_order> next_of_each_flow() const;
     void start(const hop_order& order);
@@ -83,6 +86,7 @@ private:
     std::vector<std::shared_ptr<question>> questions_;
     boost::asio::steady_timer look_;
     std::map<flow, std::uint16_t> ports_; // of flows that keep their source port
+    std::map<std::pair<std::string, ip_address>, duration> slowest_answer_; // by vantage and address
     inquiry_traffic traffic_;
     time_point allowance_since_{};
     std::size_t allowance_used_ = 0;

@@ -80,6 +80,7 @@ public:
     // one of those flows.
     struct listening {
         unsigned times = 0;
+        unsigned missed = 0; // how often it said nothing to flows that it answers at other times
         std::optional<flow> by;
     };
     [[nodiscard]] listening heard_since(const flow& which, unsigned hop_limit) const;

@@ -61,6 +61,7 @@ passage passage_of(const evidence& all, const flow& which);
 
 // A hop that is silent for one flow must have answered others as often since: routers limit their ICMP.
 inline constexpr unsigned hearings = 2;
+inline constexpr unsigned answers_a_miss = 3; // so often it must answer for each time that it does not
 
 // For each member the index of the one that stands for it. Silent members in a row are stood for by the
 // ends and the middle of their row, and by more where those differ; every other member by itself.
