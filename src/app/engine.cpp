@@ -69,7 +69,7 @@ engine::engine(
       listener_{std::move(listener)},
       work_(plan_->rows.size()),
       resolver_{executor_},
-      gate_{executor_, plan_->config.limits, make_seed()},
+      gate_{executor_, plan_->config.limits, state_.sent, make_seed()},
       wake_{executor_},
       rounds_{executor_, forward_failures(listener_)},
       probes_{executor_, forward_failures(listener_)},
@@ -78,6 +78,7 @@ engine::engine(
           plan_,
           state_,
           probes_,
+          gate_,
           make_seed(),
           inquirer::handlers{
               .progressed =
@@ -108,6 +109,7 @@ engine::engine(
       }
 {
     state_.rows.resize(plan_->rows.size());
+    state_.sent.since = wall_now();
     state_.local = read_local_network();
     if (how_far == depth::first_hand) {
         inquirer_.close();
@@ -135,6 +137,7 @@ void engine::inherit(const engine& older)
     }
     state_.local = older.state_.local;
     state_.traces = older.state_.traces;
+    state_.sent.inherit(older.state_.sent);
     state_.state = older.state_.state;
     state_.since = older.state_.since;
     refresh();
@@ -169,6 +172,9 @@ void engine::refresh()
                 listener_.row_changed(change);
             }
         }
+    }
+    if (listener_.refreshed) {
+        listener_.refreshed();
     }
 }
 
@@ -358,6 +364,7 @@ asio::awaitable<void> engine::look_up_into(
     const at_exit count_down{leave};
     const auto now = steady::now();
     auto found = co_await resolver_.look_up(std::move(name), now + server_time, now + system_time);
+    state_.sent.asked(found, steady::now());
     (*into)[at] = std::move(found);
 }
 
@@ -401,9 +408,11 @@ asio::awaitable<void> engine::probe_endpoint(std::size_t row, std::size_t index,
     const at_exit free_place{free};
     const before_retry retry = [this, row, index, &inside, order] {
         suspect_silence(state_.rows[row].endpoints[index], order);
+        state_.sent.lost(order.target, steady::now());
         return gate_.enter_again(order.target.address, &inside);
     };
     auto seen = co_await check_endpoint(order, trust_, retry);
+    state_.sent.ended(order.target, seen, steady::now());
     if (!stopping_) {
         take_in(state_.rows[row].endpoints[index], std::move(seen));
     }

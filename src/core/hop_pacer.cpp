@@ -9,6 +9,15 @@ namespace {
 constexpr double linux_burst = 5; // six, less one that something else may have used
 constexpr double linux_rate = 1;  // a second
 
+constexpr std::size_t targets_known = 4096; // then it begins anew
+// Room is made by time and by others: look again this often.
+constexpr milliseconds room_wait{200};
+
+void look_at(time_point when, hop_pacer::choice& out)
+{
+    out.look_again = out.look_again ? std::min(*out.look_again, when) : when;
+}
+
 } // namespace
 
 hop_pacer::hop_pacer(unsigned icmp_per_hop_per_s)
@@ -26,6 +35,14 @@ hop_pacer::key hop_pacer::key_of(const hop_order& order, unsigned shared_hops)
         order.which.vantage, target.family, number,
         number <= shared_hops ? std::optional<ip_address>{} : std::optional{target}
     };
+}
+
+double hop_pacer::share_of(const endpoint& target)
+{
+    if (met_.size() >= targets_known) {
+        met_.clear();
+    }
+    return met_.insert(target).second ? 1.0 : 1.0 / repeats_faster;
 }
 
 double hop_pacer::refill(budget& one, time_point now) const
@@ -49,14 +66,13 @@ bool hop_pacer::take(const key& hop, time_point now, choice& out)
         return true;
     }
     const std::chrono::duration<double> missing{(1 - one.tokens) / per_second_};
-    const auto when = now + std::chrono::duration_cast<duration>(missing) + milliseconds{1};
-    out.look_again = out.look_again ? std::min(*out.look_again, when) : when;
+    look_at(now + std::chrono::duration_cast<duration>(missing) + milliseconds{1}, out);
     return false;
 }
 
 hop_pacer::choice hop_pacer::choose(
     const std::vector<hop_order>& wanted, const std::set<hop_order>& under_way, unsigned shared_hops,
-    time_point now
+    allowance left, time_point now
 )
 {
     choice out;
@@ -77,26 +93,44 @@ hop_pacer::choice hop_pacer::choose(
             out.now.push_back(one); // no hop is asked for anything
             continue;
         }
+        if (left.room == 0) {
+            look_at(now + room_wait, out);
+            continue;
+        }
+        const auto& target = one.which.target;
+        if (const auto when = left.flows.spendable_at(target.address, now); when > now) {
+            look_at(when, out);
+            continue;
+        }
         const auto hop = key_of(one, shared_hops);
-        if (lifted_ && one.expects_silence) {
+        if (may_go(one, hop, needed, flooded, now, out)) {
             out.now.push_back(one);
-            continue;
-        }
-        if (lifted_ && !one.needs_icmp) {
-            if (!needed.contains(hop)) {
-                budgets_[hop] = {.tokens = 0, .at = now};
-                out.now.push_back(one);
-            }
-            continue;
-        }
-        if (lifted_ && flooded.contains(hop)) {
-            continue; // its budget is being used up
-        }
-        if (take(hop, now, out)) {
-            out.now.push_back(one);
+            --left.room;
+            left.flows.spend(target.address, share_of(target), now);
         }
     }
     return out;
+}
+
+bool hop_pacer::may_go(
+    const hop_order& one, const key& hop, const std::set<key>& needed, const std::set<key>& flooded,
+    time_point now, choice& out
+)
+{
+    if (lifted_ && one.expects_silence) {
+        return true;
+    }
+    if (lifted_ && !one.needs_icmp) {
+        if (needed.contains(hop)) {
+            return false;
+        }
+        budgets_[hop] = {.tokens = 0, .at = now};
+        return true;
+    }
+    if (lifted_ && flooded.contains(hop)) {
+        return false; // its budget is being used up
+    }
+    return take(hop, now, out);
 }
 
 } // namespace reachd

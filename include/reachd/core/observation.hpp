@@ -141,6 +141,8 @@ struct observation {
     std::optional<unsigned> hop_limit; // it was sent with; nullopt: the system's
     std::optional<unsigned> min_ttl;   // answers that arrived with a lower TTL were discarded
     bool on_link = false;              // the socket was bound to the link's device
+    unsigned packets = 0;              // that the kernel sent for it, its own retransmissions among them
+    unsigned syns = 0;                 // of these
     outcome what;
 
     bool operator==(const observation&) const = default;
