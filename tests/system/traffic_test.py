@@ -14,7 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from lab_site import EXIT_OF, PRIMARY, SystemTest, endpoints, main, row  # noqa: E402
 
 # Ends of connections are estimated: who closes first, and how often each side acknowledges, is not told to us.
-TOLERANCE = 0.05
+TOLERANCE = 0.08  # of a check that is mostly TLS and HTTP; 0.015 of the whole one
 DRY_RUN_TOLERANCE = 0.15
 # name -> what the client sends; ICMP errors of its own and loopback apart
 COUNTED = {
@@ -112,7 +112,8 @@ class Traffic(SystemTest):
         self.assertGreater(most[0] - before, CAP // 2)  # or the watch saw nothing
 
     def entries(self):
-        return int(self.on("site", "cat", "/proc/sys/net/netfilter/nf_conntrack_count"))
+        """Those that live: nf_conntrack_count also has those whose time is over and that nobody has collected."""
+        return len(self.on("site", "cat", "/proc/net/nf_conntrack").splitlines())
 
 
 if __name__ == "__main__":
