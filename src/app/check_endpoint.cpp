@@ -8,6 +8,8 @@
 #include "reachd/net/tls_probe.hpp"
 #include "reachd/net/udp_probe.hpp"
 
+#include <algorithm>
+
 namespace reachd {
 
 namespace asio = boost::asio;
@@ -150,6 +152,8 @@ check_tcp(endpoint_order order, std::shared_ptr<asio::ssl::context> trust, befor
             break;
         }
         auto said = co_await greet(*made.socket, order, trust);
+        const auto in_all = segments_when_closed(made.socket->native_handle());
+        said.packets = in_all - std::min(in_all, seen.back().packets);
         said.attempt = attempt;
         settle_wait(said, order.timeout);
         seen.push_back(std::move(said));

@@ -32,7 +32,10 @@ std::string text_of(const json& report, const cli_check& options, const page& fo
     if (options.format == "json") {
         return dump(report, 2) + '\n';
     }
-    return options.format == "jsonl" ? jsonl(report) : render_report(report, format);
+    if (options.format == "jsonl") {
+        return jsonl(report);
+    }
+    return render_report(report, format) + '\n' + render_traffic(report, format);
 }
 
 // Sends nothing: also not to DNS.

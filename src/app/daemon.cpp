@@ -3,6 +3,7 @@
 
 #include "reachd/app/commands.hpp"
 #include "reachd/app/site_check.hpp"
+#include "reachd/app/status_notice.hpp"
 #include "reachd/core/json.hpp"
 #include "reachd/net/control_server.hpp"
 #include "reachd/net/deadline.hpp"
@@ -60,6 +61,7 @@ private:
     asio::awaitable<void> shut_down();
     void tell_row(const row_change& change);
     void tell_site();
+    void tell_status();
     void tell_failure(const std::string& task, const std::string& what);
     void publish(const event_kind& kind, json fields);
 
@@ -71,7 +73,7 @@ private:
     event_log log_;
     std::shared_ptr<engine> engine_;
     site_answer told_ = site_answer::unproven;
-    std::string told_status_;
+    status_notice status_;
     asio::signal_set hangups_;
     task_group tasks_;
     control_server server_;
@@ -85,6 +87,7 @@ daemon_process::daemon_process(
       where_{std::move(where)},
       room_{room},
       log_{options.format},
+      status_{context.get_executor()},
       hangups_{context, SIGHUP},
       tasks_{
           context.get_executor(),
@@ -129,6 +132,7 @@ engine_listener daemon_process::make_listener()
         log_.write(events::address_new, what, {{"requirement", engine_->what().rows[row].id}});
         publish(events::address_new, {{"requirement", engine_->what().rows[row].id}, {"address", what}});
     };
+    out.refreshed = [this] { tell_status(); };
     out.round_finished = [this](std::size_t row) {
         tell_site();
         const auto& what = engine_->what().rows[row];
@@ -177,9 +181,12 @@ void daemon_process::tell_site()
         log_.write(events::site_changed, level, state.sentence, {{"state", to_string(state.state)}});
         publish(events::site_changed, {{"state", to_string(state.state)}, {"sentence", state.sentence}});
     }
-    if (state.sentence != told_status_) {
-        told_status_ = state.sentence;
-        notify_service_manager("STATUS=" + state.sentence);
+}
+
+void daemon_process::tell_status()
+{
+    if (engine_) {
+        status_.tell(engine_->state().sentence);
     }
 }
 
@@ -284,7 +291,7 @@ asio::awaitable<parsed<std::size_t>> daemon_process::reload()
             );
         }
         publish(events::config_rejected, {{"message", to_text(faults.front())}});
-        notify_service_manager("READY=1\nSTATUS=" + told_status_);
+        notify_service_manager("READY=1\nSTATUS=" + status_.told());
         co_return std::unexpected(std::move(faults));
     }
     const auto old = std::exchange(engine_, nullptr);
@@ -298,7 +305,7 @@ asio::awaitable<parsed<std::size_t>> daemon_process::reload()
         {{"file", where_.config.string()}}
     );
     publish(events::config_reloaded, {{"requirements", rows}});
-    notify_service_manager("READY=1\nSTATUS=" + told_status_);
+    notify_service_manager("READY=1\nSTATUS=" + status_.told());
     co_return rows;
 }
 
@@ -333,6 +340,7 @@ asio::awaitable<void> daemon_process::shut_down()
     log_.write(events::stopping, "a signal asked for the end", json::object());
     const auto deadline = steady::now() + stop_time;
     hangups_.cancel();
+    status_.close();
     co_await engine_->stop(deadline);
     co_await server_.stop(deadline);
     tasks_.cancel();

@@ -71,7 +71,7 @@ engine::engine(
       listener_{std::move(listener)},
       work_(plan_->rows.size()),
       resolver_{executor_},
-      gate_{executor_, plan_->config.limits, make_seed()},
+      gate_{executor_, plan_->config.limits, state_.sent, make_seed()},
       wake_{executor_},
       rounds_{executor_, forward_failures(listener_)},
       probes_{executor_, forward_failures(listener_)},
@@ -80,6 +80,7 @@ engine::engine(
           plan_,
           state_,
           probes_,
+          gate_,
           make_seed(),
           inquirer::handlers{
               .progressed =
@@ -110,6 +111,7 @@ engine::engine(
       }
 {
     state_.rows.resize(plan_->rows.size());
+    state_.sent.since = wall_now();
     state_.local = read_local_network();
     if (how_far == depth::first_hand) {
         inquirer_.close();
@@ -137,6 +139,7 @@ void engine::inherit(const engine& older)
     }
     state_.local = older.state_.local;
     state_.traces = older.state_.traces;
+    state_.sent.inherit(older.state_.sent);
     state_.state = older.state_.state;
     state_.since = older.state_.since;
     refresh();
@@ -171,6 +174,9 @@ void engine::refresh()
                 listener_.row_changed(change);
             }
         }
+    }
+    if (listener_.refreshed) {
+        listener_.refreshed();
     }
 }
 
@@ -360,6 +366,7 @@ asio::awaitable<void> engine::look_up_into(
     const at_exit count_down{leave};
     const auto now = steady::now();
     auto found = co_await resolver_.look_up(std::move(name), now + server_time, now + system_time);
+    state_.sent.asked(found, steady::now());
     (*into)[at] = std::move(found);
 }
 
@@ -403,10 +410,12 @@ asio::awaitable<void> engine::probe_endpoint(std::size_t row, std::size_t index,
     const at_exit free_place{free};
     const before_retry retry = [this, row, index, &inside, order] {
         suspect_silence(state_.rows[row].endpoints[index], order);
+        state_.sent.lost(order.target, steady::now());
         return gate_.enter_again(order.target.address, &inside);
     };
     const auto doubt = doubt_soon(row, index, order, of);
     auto seen = co_await check_endpoint(order, trust_, retry);
+    state_.sent.ended(order.target, seen, steady::now());
     if (!stopping_) {
         take_in(state_.rows[row].endpoints[index], std::move(seen));
     }

@@ -246,6 +246,28 @@ json hops_json(const plan& what, const site_state& site, const endpoint_state& o
     };
 }
 
+json traffic_json(const plan& what, const traffic& sent, wall_time now)
+{
+    const auto& counts = sent.counts();
+    return {
+        {"since", since_json(sent.since)},
+        {"duration_s", std::chrono::round<seconds>(now - sent.since).count()},
+        {"packets", counts.packets()},
+        {"syns", counts.syns},
+        {"segments", counts.segments},
+        {"datagrams", counts.datagrams},
+        {"dns_questions", counts.dns_questions},
+        {"inquiry_probes", counts.inquiries},
+        {"block_samples", counts.samples},
+        {"left_out", counts.left_out},
+        {"nat_entries",
+         {{"left", counts.entries},
+          {"half_open", counts.half_open},
+          {"at_once_at_most", counts.most_at_once},
+          {"limit", what.config.limits.nat_entries}}},
+    };
+}
+
 std::optional<wall_time> latest_check(const site_state& site)
 {
     std::optional<wall_time> latest;
@@ -292,7 +314,7 @@ site_report(const plan& what, const site_state& site, const report_selection& se
         {"sentence", site.sentence},       {"findings", site.findings},
         {"since", since_json(site.since)}, {"vantage", vantage_json(what)},
         {"path", path_json(what, site)},   {"catalogues", std::move(catalogues)},
-        {"idle", std::move(idle)},
+        {"idle", std::move(idle)},         {"traffic", traffic_json(what, site.sent, now)},
     };
 }
 

@@ -54,8 +54,18 @@ TEST(report, has_the_members_that_people_script_against_and_no_others)
     EXPECT_EQ(
         keys_of(report), (keys{
                              "schema", "site", "generated", "state", "sentence", "findings", "since",
-                             "vantage", "path", "catalogues", "idle"
+                             "vantage", "path", "catalogues", "idle", "traffic"
                          })
+    );
+    EXPECT_EQ(
+        keys_of(report["traffic"]),
+        (keys{
+            "since", "duration_s", "packets", "syns", "segments", "datagrams", "dns_questions",
+            "inquiry_probes", "block_samples", "left_out", "nat_entries"
+        })
+    );
+    EXPECT_EQ(
+        keys_of(report["traffic"]["nat_entries"]), (keys{"left", "half_open", "at_once_at_most", "limit"})
     );
     EXPECT_EQ(keys_of(report["path"]), (keys{"edge", "hops"}));
     const auto& cat = report["catalogues"][0];

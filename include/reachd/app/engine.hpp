@@ -38,6 +38,7 @@ struct engine_listener {
     std::function<void(const row_change&)> row_changed;
     std::function<void(std::size_t row, const std::string& name_and_address)> address_appeared;
     std::function<void(std::size_t row)> round_finished;
+    std::function<void()> refreshed; // all verdicts were drawn anew
     std::function<void(const progress&)> progressed;
     std::function<void(std::size_t row, const block_result& round)> sampled;
     std::function<void(const std::string& task, const std::string& what)> failed;
@@ -78,7 +79,6 @@ public:
     [[nodiscard]] bool stopped() const { return stopping_; }
     [[nodiscard]] const plan& what() const { return *plan_; }
     [[nodiscard]] const site_state& state() const { return state_; }
-    [[nodiscard]] const inquiry_traffic& traffic() const { return inquirer_.traffic(); }
     // For a row that is left out of a check: says why.
     void leave_out(std::size_t row, std::string why);
     // Draws all verdicts anew; done after each round as well.

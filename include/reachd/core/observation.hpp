@@ -142,6 +142,8 @@ struct observation {
     bool keeps_port = false;           // sent from the same source port as others of its flow
     std::optional<unsigned> min_ttl;   // answers that arrived with a lower TTL were discarded
     bool on_link = false;              // the socket was bound to the link's device
+    unsigned packets = 0;              // that the kernel sent for it, its own retransmissions among them
+    unsigned syns = 0;                 // of these
     outcome what;
 
     bool operator==(const observation&) const = default;

@@ -11,6 +11,7 @@
 #include "reachd/core/names.hpp"
 #include "reachd/core/path.hpp"
 #include "reachd/core/plan.hpp"
+#include "reachd/core/traffic.hpp"
 #include "reachd/core/verdict.hpp"
 
 #include <optional>
@@ -91,6 +92,7 @@ struct site_state {
     std::vector<row_state> rows;
     local_network local;
     reachd::traces traces; // of hop-limited probes, by flow
+    traffic sent;          // by the engine, all rows together
     // Drawn by evaluate():
     site_answer state = site_answer::unproven;
     std::string sentence;
