@@ -171,6 +171,28 @@ void check_trust(const plan* what, std::vector<finding>& out)
         "tls",
         trust ? "The trust store can be read." : trust.error().detail + ".",
     });
+    if (!trust || !what) {
+        return;
+    }
+    for (const auto& unusable : add_trust(**trust, what->config.tls_extra_ca_files)) {
+        out.push_back({health::limited, "tls", unusable + "."});
+    }
+    for (const auto& row : what->rows) {
+        const auto* outbound = std::get_if<outbound_row>(&row.what);
+        for (const auto& owner : outbound ? outbound->tls_roots : std::vector<std::string>{}) {
+            const bool held = holds_root_of(**trust, owner);
+            out.push_back({
+                held ? health::good : health::limited,
+                "tls",
+                held ? fmt::format("A root of {} is trusted, as {} needs.", owner, row.id)
+                     : fmt::format(
+                           "No root of {} is in tls.ca_file or tls.extra_ca_files: where {} meets a "
+                           "certificate under one, it is unproven.",
+                           owner, row.id
+                       ),
+            });
+        }
+    }
 }
 
 std::vector<finding> examine(const paths& where)

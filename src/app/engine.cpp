@@ -479,6 +479,7 @@ endpoint_order engine::order_for(const outbound_row& row, const endpoint_state& 
         .name = one.name.ends_with('.') ? one.name.substr(0, one.name.size() - 1) : one.name,
         .payload = row.payload,
         .expect_reply = row.expect_reply,
+        .tls_names = row.tls_names,
         .attempts = limits.attempts,
         .timeout = limits.connect_timeout,
     };

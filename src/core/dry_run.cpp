@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/core/dry_run.hpp"
 
+#include "reachd/core/fallback.hpp"
 #include "reachd/core/greeting.hpp"
 #include "reachd/core/inquiry.hpp"
 #include "reachd/core/time.hpp"
@@ -37,7 +38,7 @@ std::size_t vantages_towards(const plan& what, const std::optional<ip_address>& 
 json greetings_of(const outbound_row& row, const std::string& name)
 {
     std::vector<std::pair<greeting, std::vector<std::uint16_t>>> groups;
-    for (const auto port : row.ports.ports()) {
+    for (const auto port : probed_ports(row, !name.empty())) {
         const auto said = greeting_for(row, name, port);
         auto group = std::ranges::find(groups, said, &std::pair<greeting, std::vector<std::uint16_t>>::first);
         if (group == groups.end()) {
@@ -65,7 +66,7 @@ json target_json(
     const std::optional<ip_address>& address, sums& all
 )
 {
-    const auto endpoints = row.ports.size() * vantages_towards(what, address);
+    const auto endpoints = probed_ports(row, !address).size() * vantages_towards(what, address);
     const auto flows = endpoints * what.config.limits.attempts;
     const auto packets = row.transport == transport::tcp ? syns_at_most(what.config.limits) : 1;
     all.endpoints += endpoints;

@@ -2,6 +2,7 @@
 #include "reachd/core/site_report.hpp"
 
 #include "reachd/core/evidence.hpp"
+#include "reachd/core/fallback.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -152,6 +153,14 @@ json requirement_json(
             names.push_back(to_json(one));
         }
         out["names"] = std::move(names);
+        if (what->fallback_ports.size() > 0) {
+            const auto found = fallback_of(*what, state);
+            out["fallback"] = {
+                {"ports", to_text(what->fallback_ports)},
+                {"state", to_string(found.state)},
+                {"sentence", found.sentence},
+            };
+        }
     }
     if (!state.samples.empty()) {
         out["samples"] = json::array();
