@@ -4,6 +4,7 @@
 #include "reachd/app/cli.hpp"
 #include "reachd/app/site_check.hpp"
 #include "reachd/core/json.hpp"
+#include "reachd/core/nat64.hpp"
 #include "reachd/net/local_network_reader.hpp"
 #include "reachd/net/resolver.hpp"
 #include "reachd/net/socket_options.hpp"
@@ -112,6 +113,28 @@ void check_routes(std::vector<finding>& out)
     }
 }
 
+// RFC 7050: a DNS64 gives itself away by AAAA records of a name that has none.
+void check_nat64(const std::vector<std::string>& servers, std::vector<finding>& out)
+{
+    for (const auto& server : servers) {
+        const auto said = run(ask_server(server, nat64_probe_name, steady::now() + seconds{3}));
+        std::vector<ip_address> addresses;
+        for (const auto& one : said.addresses) {
+            addresses.push_back(one.address);
+        }
+        if (const auto prefix = nat64_prefix(addresses)) {
+            out.push_back({
+                health::good,
+                "nat64",
+                fmt::format(
+                    "DNS server {} makes IPv6 addresses in {} of IPv4 ones: there is a NAT64.", server,
+                    to_text(*prefix)
+                ),
+            });
+        }
+    }
+}
+
 void check_names(const plan* what, std::vector<finding>& out)
 {
     const auto servers = resolver::system_servers();
@@ -119,6 +142,7 @@ void check_names(const plan* what, std::vector<finding>& out)
         out.push_back({health::bad, "dns", "No DNS server is configured (/etc/resolv.conf)."});
         return;
     }
+    check_nat64(servers, out);
     std::string name;
     if (what) {
         for (const auto& row : what->rows) {

@@ -190,7 +190,8 @@ nlohmann::json dry_run_of(const plan& what)
           {"connect_timeout_ms", limits.connect_timeout.count()},
           {"attempts", limits.attempts}}},
         {"requirements", std::move(rows)},
-        {"dns", {{"look_ups", all.names}, {"questions_each", questions_a_name}}},
+        // One more, as NAT64 is looked for (RFC 7050).
+        {"dns", {{"look_ups", all.names > 0 ? all.names + 1 : 0}, {"questions_each", questions_a_name}}},
         {"hop_probes", hop_probes_json(limits, all.endpoints)},
         {"total",
          {{"endpoints", all.endpoints},

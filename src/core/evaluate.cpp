@@ -166,6 +166,14 @@ void tell_failures(const server_failures& failures, site_state& site)
 void refresh_findings(const plan& what, site_state& site)
 {
     site.findings.clear();
+    if (site.nat64) {
+        site.findings.push_back(
+            fmt::format(
+                "this network has a NAT64: IPv6 addresses in {} stand for IPv4 ones and go through it",
+                to_text(*site.nat64)
+            )
+        );
+    }
     server_failures failures;
     for (std::size_t i = 0; i < site.rows.size(); ++i) {
         auto& row = site.rows[i];

@@ -382,7 +382,7 @@ class DryRun(SystemTest):
         self.assertEqual({one["id"] for one in told["requirements"]}, set(HEALTHY))
         for name in HEALTHY:
             self.assertRegex(text, rf"(?m)^[a-z-]+/{name}: ")
-        self.assertEqual(told["dns"]["look_ups"], 11)
+        self.assertEqual(told["dns"]["look_ups"], 12)
         self.assertLessEqual(max(map(len, text.splitlines())), 80)
 
     def test_check_of_silent_rows_sends_what_was_told_and_no_more(self):
