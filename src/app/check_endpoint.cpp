@@ -115,11 +115,12 @@ greet(asio::ip::tcp::socket& socket, endpoint_order order, std::shared_ptr<asio:
     const auto facts = read_tcp_facts(socket.native_handle());
     const auto before = facts ? facts->bytes_acknowledged : 0;
     auto host = host_of(order);
+    tls_peer peer{.name = order.name, .other_names = order.tls_names};
     switch (order.greet) {
     case greeting::none: co_return co_await tcp_confirm(socket, order.confirm, deadline);
-    case greeting::tls: co_return co_await tls_greeting(socket, std::move(trust), order.name, deadline);
+    case greeting::tls: co_return co_await tls_greeting(socket, std::move(trust), std::move(peer), deadline);
     case greeting::tls_unverified: {
-        std::string nobody;
+        tls_peer nobody;
         auto said = co_await tls_greeting(socket, std::move(trust), std::move(nobody), deadline);
         co_return co_await go_by_tcp(socket, std::move(said), before, deadline);
     }

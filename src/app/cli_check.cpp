@@ -107,6 +107,9 @@ int command_check(const cli_common& common, const cli_check& options)
         std::fprintf(stderr, "reachctl: %s\n", result.error().detail.c_str());
         return exit_faulty_files; // the trust store that they name
     }
+    for (const auto& warning : result->warnings) {
+        std::fprintf(stderr, "reachctl: %s\n", warning.c_str());
+    }
     auto format = stdout_page(common.colour);
     if (!options.output.empty()) {
         format.use = colour::off;

@@ -201,6 +201,9 @@ result<std::shared_ptr<engine>> daemon_process::make_engine(std::shared_ptr<cons
     if (!trust) {
         return std::unexpected(trust.error());
     }
+    for (const auto& warning : add_trust(**trust, what->config.tls_extra_ca_files)) {
+        log_.write(events::root_missing, warning, {});
+    }
     auto fitting = std::make_shared<plan>(*what);
     fitting->config.limits.in_flight = std::min(fitting->config.limits.in_flight, room_);
     return std::make_shared<engine>(context_.get_executor(), fitting, *trust, make_listener());

@@ -4,6 +4,7 @@
 #include "reachd/app/at_exit.hpp"
 #include "reachd/core/expand.hpp"
 #include "reachd/core/groups.hpp"
+#include "reachd/core/nat64.hpp"
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/local_network_reader.hpp"
 #include "reachd/net/wall_clock.hpp"
@@ -140,6 +141,7 @@ void engine::inherit(const engine& older)
     state_.local = older.state_.local;
     state_.traces = older.state_.traces;
     state_.sent.inherit(older.state_.sent);
+    state_.nat64 = older.state_.nat64;
     state_.state = older.state_.state;
     state_.since = older.state_.since;
     refresh();
@@ -373,15 +375,24 @@ asio::awaitable<void> engine::look_up_into(
 asio::awaitable<void> engine::resolve_names(std::size_t row)
 {
     const auto& names = std::get<outbound_row>(plan_->rows[row].what).names;
+    const bool wants_nat64 = !names.empty() && steady::now() >= nat64_due_;
     // Shared with the look-ups, which may outlive this round when the engine is stopped.
-    const auto lookups = std::make_shared<std::vector<name_lookup>>(names.size());
+    const auto lookups = std::make_shared<std::vector<name_lookup>>(names.size() + (wants_nat64 ? 1 : 0));
     const auto of = std::make_shared<round>(executor_);
-    of->left = names.size();
+    of->left = lookups->size();
     for (std::size_t i = 0; i < names.size(); ++i) {
         probes_.spawn(names[i], look_up_into(names[i], lookups, i, of));
     }
+    if (wants_nat64) {
+        nat64_due_ = steady::now() + plan_->config.schedule.sweep_interval;
+        probes_.spawn(nat64_probe_name, look_up_into(nat64_probe_name, lookups, names.size(), of));
+    }
     co_await wait_for(of);
     if (!stopping_) {
+        if (wants_nat64) {
+            state_.nat64 = nat64_after(lookups->back(), state_.nat64);
+            lookups->pop_back();
+        }
         state_.rows[row].lookups = *lookups;
     }
 }
@@ -506,6 +517,7 @@ endpoint_order engine::order_for(const outbound_row& row, const endpoint_state& 
         .name = one.name.ends_with('.') ? one.name.substr(0, one.name.size() - 1) : one.name,
         .payload = row.payload,
         .expect_reply = row.expect_reply,
+        .tls_names = row.tls_names,
         .attempts = limits.attempts,
         .timeout = limits.connect_timeout,
     };

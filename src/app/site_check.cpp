@@ -168,6 +168,7 @@ result<check_result> run_site_check(std::shared_ptr<const plan> what, const chec
     if (!trust) {
         return std::unexpected(trust.error());
     }
+    auto warnings = add_trust(**trust, what->config.tls_extra_ca_files);
     const auto room = make_room_for_flows();
     auto fitting = std::make_shared<plan>(*what);
     fitting->config.limits.in_flight = std::min(fitting->config.limits.in_flight, room);
@@ -208,6 +209,7 @@ result<check_result> run_site_check(std::shared_ptr<const plan> what, const chec
         .report = site_report(run.work->what(), run.work->state(), {.detail = options.detail}, wall_now()),
         .answer = run.work->state().state,
         .interrupted = run.interrupted,
+        .warnings = std::move(warnings),
     };
 }
 

@@ -268,11 +268,17 @@ private:
             );
             return;
         }
-        const bool by_udp = which.target.transport == transport::udp;
-        if (judged.kind == verdict_kind::open && (judged.stage == stage::connect || by_udp) && at &&
-            all_.origin_of(which) == origin::inconclusive) {
+        // Its own ICMP error (blame service) needs no control.
+        if (green && judged.blame != blame::service && at && all_.origin_of(which) == origin::inconclusive) {
             judged.sentence += "; whether the destination itself does could not be checked: no control flow "
                                "gets that far";
+            // A RST from no farther than the first box past the edge may be the site's own firewall's.
+            const auto edge = way_of(which).edge;
+            const bool may_be_site = edge == 0 || *at <= edge + 1;
+            if (judged.kind == verdict_kind::closed && may_be_site) {
+                judged.kind = verdict_kind::unproven;
+                judged.sentence += ", and it was not seen to leave the site";
+            }
         }
     }
 

@@ -28,7 +28,8 @@ constexpr std::int64_t most_timeout_ms = 60000;
 constexpr std::int64_t most_attempts = 10;
 constexpr std::int64_t most_samples = 256; // strata of a round
 constexpr std::int64_t most_entries = 1'000'000;
-constexpr std::int64_t most_icmp = 1000; // msgs_per_sec of a Linux router, net/ipv4/icmp.c
+constexpr std::int64_t most_icmp = 1000;   // msgs_per_sec of a Linux router, net/ipv4/icmp.c
+constexpr std::size_t most_files = 64;     // of additional roots
 constexpr std::int64_t most_days = 3650;
 
 bool is_vantage_name(std::string_view text)
@@ -57,6 +58,20 @@ std::string read_filled(object_reader& reader, std::string_view key)
         reader.fault(key, "must not be empty; leave the key out instead");
     }
     return std::move(text).value_or("");
+}
+
+std::vector<std::string> read_files(object_reader& reader, std::string_view key)
+{
+    auto files = reader.texts(key).value_or(std::vector<std::string>{});
+    if (files.size() > most_files) {
+        reader.fault(key, fmt::format("must have at most {} entries, not {}", most_files, files.size()));
+    }
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        if (files[i].empty()) {
+            reader.fault_at(key, i, "must not be empty");
+        }
+    }
+    return files;
 }
 
 void read_seconds(object_reader& reader, std::string_view key, std::chrono::seconds& into)
@@ -322,8 +337,9 @@ void read_sections(object_reader& root, config& into)
     }
     if (root.has("tls")) {
         auto reader = root.child("tls");
-        reader.allow({"ca_file"});
+        reader.allow({"ca_file", "extra_ca_files"});
         into.tls_ca_file = read_filled(reader, "ca_file");
+        into.tls_extra_ca_files = read_files(reader, "extra_ca_files");
     }
     if (root.has("http")) {
         auto reader = root.child("http");

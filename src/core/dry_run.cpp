@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/core/dry_run.hpp"
 
+#include "reachd/core/fallback.hpp"
 #include "reachd/core/greeting.hpp"
 #include "reachd/core/hop_pacer.hpp"
 #include "reachd/core/inquiry.hpp"
@@ -56,7 +57,7 @@ std::size_t vantages_towards(const plan& what, const std::optional<ip_address>& 
 json greetings_of(const outbound_row& row, const std::string& name)
 {
     std::vector<std::pair<greeting, std::vector<std::uint16_t>>> groups;
-    for (const auto port : row.ports.ports()) {
+    for (const auto port : probed_ports(row, !name.empty())) {
         const auto said = greeting_for(row, name, port);
         auto group = std::ranges::find(groups, said, &std::pair<greeting, std::vector<std::uint16_t>>::first);
         if (group == groups.end()) {
@@ -99,7 +100,7 @@ void add_healthy(
     const plan& what, const outbound_row& row, const std::string& name, std::size_t ways, sums& all
 )
 {
-    for (const auto port : row.ports.ports()) {
+    for (const auto port : probed_ports(row, !name.empty())) {
         const auto said = greeting_for(row, name, port);
         const auto accepted = ways * healthy_packets(what, row, said);
         const bool may_refuse = row.transport == transport::tcp && row.expect != expectation::service;
@@ -123,7 +124,7 @@ json target_json(
 )
 {
     const auto ways = vantages_towards(what, address);
-    const auto endpoints = row.ports.size() * ways;
+    const auto endpoints = probed_ports(row, !address).size() * ways;
     add_healthy(what, row, address ? std::string{} : text, ways, all);
     const auto flows = endpoints * what.config.limits.attempts;
     const auto packets = row.transport == transport::tcp ? syns_at_most(what.config.limits) : 1;
@@ -289,7 +290,8 @@ nlohmann::json dry_run_of(const plan& what)
           {"connect_timeout_ms", limits.connect_timeout.count()},
           {"attempts", limits.attempts}}},
         {"requirements", std::move(rows)},
-        {"dns", {{"look_ups", all.names}, {"questions_each", questions_a_name}}},
+        // One more, as NAT64 is looked for (RFC 7050).
+        {"dns", {{"look_ups", all.names > 0 ? all.names + 1 : 0}, {"questions_each", questions_a_name}}},
         {"hop_probes", hop_probes_json(limits, all.endpoints)},
         {"total",
          {{"endpoints", all.endpoints},

@@ -26,6 +26,7 @@ struct endpoint_order {
     confirm_with confirm = confirm_with::fin; // where nothing is said
     std::string payload;                      // of a datagram; "" for one zero byte
     std::string expect_reply;                 // what the reply begins with; "" for any
+    std::vector<std::string> tls_names;       // its certificate may be for one of these as well
     unsigned attempts = 2;
     milliseconds timeout{3000}; // of each attempt and of each exchange after it
 };

@@ -84,8 +84,9 @@ struct config {
     history_config history;
     idle_config idle;
     path_config path;
-    std::string tls_ca_file; // "" for the system's trust store
-    std::string http_listen; // "" for off
+    std::string tls_ca_file;                     // "" for the system's trust store
+    std::vector<std::string> tls_extra_ca_files; // trusted as well
+    std::string http_listen;                     // "" for off
     bool operator==(const config&) const = default;
 };
 
