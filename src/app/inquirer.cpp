@@ -231,7 +231,9 @@ duration inquirer::wait_for(const hop_order& order) const
         return hop_wait;
     }
     // In steps, so that equal silences read the same.
-    return std::min<duration>(hop_wait, spare_wait + std::chrono::ceil<spare_steps>(slowest_times * known->second));
+    return std::min<duration>(
+        hop_wait, spare_wait + std::chrono::ceil<spare_steps>(slowest_times * known->second)
+    );
 }
 
 asio::awaitable<observation> inquirer::send(hop_order order)

@@ -104,7 +104,9 @@ TEST(hop_pacer, lifted_asks_what_a_linux_router_gives_less_one)
     EXPECT_EQ(granted(paced, wanted), 5U);
     EXPECT_EQ(granted(paced, wanted, origin + 500ms), 0U);
     EXPECT_EQ(granted(paced, wanted, origin + 1s), 1U);
-    EXPECT_EQ(granted(paced, wanted, origin + 60s), 5U); // and no more than that, however long it was left alone
+    EXPECT_EQ(
+        granted(paced, wanted, origin + 60s), 5U
+    ); // and no more than that, however long it was left alone
 }
 
 TEST(hop_pacer, lifted_sends_at_once_where_silence_is_expected)

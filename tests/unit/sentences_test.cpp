@@ -325,10 +325,16 @@ TEST(site_sentence, says_that_the_way_out_is_down_only_if_the_sites_own_box_says
     EXPECT_FALSE(told_of_all(gateway_text, 13).starts_with(down)); // a rule
     EXPECT_FALSE(told_of_all(stranger_text, 0).starts_with(down)); // somebody beyond
     auto one = make_scene();
-    one.add("one", expectation::service, {make_endpoint(server_text, 80, {make_seen(make_icmp(gateway_text, 3, 0))})});
+    one.add(
+        "one", expectation::service,
+        {make_endpoint(server_text, 80, {make_seen(make_icmp(gateway_text, 3, 0))})}
+    );
     one.evaluate();
     EXPECT_FALSE(one.site.sentence.starts_with(down)); // it may be about that address
-    one.add("two", expectation::service, {make_endpoint(other_server_text, 80, {make_seen(make_icmp(gateway_text, 3, 0))})});
+    one.add(
+        "two", expectation::service,
+        {make_endpoint(other_server_text, 80, {make_seen(make_icmp(gateway_text, 3, 0))})}
+    );
     one.add("three", expectation::service, {make_endpoint(other_server_text, 443, {make_seen(refused{})})});
     one.evaluate();
     EXPECT_FALSE(one.site.sentence.starts_with(down)); // something gets through
