@@ -230,12 +230,13 @@ private:
                           "it comes back with only {} allowed, and the destination is more than {} away",
                           hops_text(*at), others
                       )
-                    : is_answered_farther(which, *at)
-                        ? fmt::format(
-                              "it comes back with only {} allowed, and another port of this address is answered from "
-                              "farther away",
-                              hops_text(*at)
-                          )
+                : is_answered_farther(which, *at)
+                    ? fmt::format(
+                          "it comes back with only {} allowed, and another port of this address is answered "
+                          "from "
+                          "farther away",
+                          hops_text(*at)
+                      )
                     : "its TTL shows that it comes from nearer than the destination"
             );
         }
