@@ -185,6 +185,27 @@ asio::awaitable<std::vector<observation>> check_udp(endpoint_order order, before
 
 } // namespace
 
+endpoint_order order_for(const plan& what, const outbound_row& row, const endpoint_state& one)
+{
+    const auto& limits = what.config.limits;
+    endpoint_order order{
+        .target = {*one.address, one.port, one.transport},
+        .name = one.name.ends_with('.') ? one.name.substr(0, one.name.size() - 1) : one.name,
+        .payload = row.payload,
+        .expect_reply = row.expect_reply,
+        .tls_names = row.tls_names,
+        .attempts = limits.attempts,
+        .timeout = limits.connect_timeout,
+    };
+    const auto from = std::ranges::find(what.vantages, one.vantage, &vantage::name);
+    if (from != what.vantages.end()) {
+        order.way = {.interface = from->interface, .source = from->source};
+    }
+    order.greet = greeting_for(row, one.name, one.port);
+    order.confirm = row.expect == expectation::service ? confirm_with::line_end : confirm_with::fin;
+    return order;
+}
+
 asio::awaitable<std::vector<observation>>
 check_endpoint(endpoint_order order, std::shared_ptr<asio::ssl::context> trust, before_retry retry)
 {

@@ -5,6 +5,7 @@
 #include "reachd/core/expand.hpp"
 #include "reachd/core/groups.hpp"
 #include "reachd/core/nat64.hpp"
+#include "reachd/core/trace_keeping.hpp"
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/local_network_reader.hpp"
 #include "reachd/net/wall_clock.hpp"
@@ -22,8 +23,6 @@ namespace {
 constexpr seconds server_time{5};
 // getaddrinfo gives a silent server 5 s before it asks the next one (resolv.conf(5), options timeout).
 constexpr seconds system_time{12};
-// Paths change rarely; what was found out about one is looked at anew after this time.
-constexpr std::chrono::minutes trace_age{10};
 // A SYN is sent again after 1 s (RFC 6298 section 2.1) and few round trips take longer.
 constexpr milliseconds doubted_after{1300};
 
@@ -315,7 +314,7 @@ asio::awaitable<void> engine::measure_row(std::size_t row, round_kind kind)
         }
     }
     state.endpoints = std::move(endpoints);
-    forget_old_traces(state);
+    forget_old_traces(state_, state, wall_now());
     rotation whole;
     const auto chosen =
         select_round(what.expect, state.endpoints, kind == round_kind::whole ? whole : work_[row].turn);
@@ -408,7 +407,7 @@ asio::awaitable<void> engine::probe_endpoint(std::size_t row, std::size_t index,
     };
     const at_exit count_down{leave};
     const auto order =
-        order_for(std::get<outbound_row>(plan_->rows[row].what), state_.rows[row].endpoints[index]);
+        order_for(*plan_, std::get<outbound_row>(plan_->rows[row].what), state_.rows[row].endpoints[index]);
     bool inside = co_await gate_.enter(order.target.address);
     if (!inside) {
         co_return;
@@ -428,7 +427,10 @@ asio::awaitable<void> engine::probe_endpoint(std::size_t row, std::size_t index,
     auto seen = co_await check_endpoint(order, trust_, retry);
     state_.sent.ended(order.target, seen, steady::now());
     if (!stopping_) {
-        take_in(state_.rows[row].endpoints[index], std::move(seen));
+        const bool is_new = take_in(state_, state_.rows[row].endpoints[index], std::move(seen));
+        if (is_new) { // else the round's end looks once
+            inquirer_.wake();
+        }
     }
 }
 
@@ -454,80 +456,6 @@ void engine::suspect_silence(endpoint_state& one, const endpoint_order& order)
         one.seen.push_back({.at = wall_now(), .what = no_reply{order.timeout}});
         inquirer_.wake();
     }
-}
-
-void engine::take_in(endpoint_state& one, std::vector<observation> seen)
-{
-    const auto before = look_at(one);
-    one.seen = std::move(seen);
-    if (before == look_at(one)) {
-        return; // nothing new to ask about; the round's end looks once
-    }
-    if (before != first_look::unknown && before != look_at(one)) {
-        // What was found out about it was about another state; how far others get is looked at anew as well.
-        state_.traces.erase({one.vantage, {*one.address, one.port, one.transport}});
-        state_.traces.erase({one.vantage, {*one.address, control_port, transport::udp}});
-    }
-    inquirer_.wake();
-}
-
-void engine::forget_traces(const std::string& vantage, const ip_address& address)
-{
-    std::erase_if(state_.traces, [&](const auto& entry) {
-        return entry.first.vantage == vantage && entry.first.target.address == address;
-    });
-}
-
-void engine::forget_old_traces(const row_state& row)
-{
-    const auto now = wall_now();
-    std::erase_if(state_.traces, [now](const auto& entry) {
-        const auto& target = entry.first.target;
-        const bool is_canary = target == canary_for(target.address.family, target.port);
-        return is_canary && !entry.second.empty() && now - entry.second.front().at > trace_age;
-    });
-    for (const auto& one : row.endpoints) {
-        if (!one.address) {
-            continue;
-        }
-        const auto found = state_.traces.find({one.vantage, {*one.address, one.port, one.transport}});
-        if (found == state_.traces.end() || found->second.empty()) {
-            continue; // nothing to forget
-        }
-        // A silent UDP service says nothing when it is cut off: its passage is looked at anew each round.
-        const auto known = state_.traces.find({one.vantage, {*one.address, control_port, transport::udp}});
-        if (known != state_.traces.end() && now - known->second.front().at > trace_age) {
-            forget_traces(one.vantage, *one.address);
-            continue;
-        }
-        const bool silent_by_nature = one.transport == transport::udp && look_at(one) == first_look::silent;
-        if (silent_by_nature) {
-            state_.traces.erase(found);
-        } else if (now - found->second.front().at > trace_age) {
-            forget_traces(one.vantage, *one.address);
-        }
-    }
-}
-
-endpoint_order engine::order_for(const outbound_row& row, const endpoint_state& one) const
-{
-    const auto& limits = plan_->config.limits;
-    endpoint_order order{
-        .target = {*one.address, one.port, one.transport},
-        .name = one.name.ends_with('.') ? one.name.substr(0, one.name.size() - 1) : one.name,
-        .payload = row.payload,
-        .expect_reply = row.expect_reply,
-        .tls_names = row.tls_names,
-        .attempts = limits.attempts,
-        .timeout = limits.connect_timeout,
-    };
-    const auto from = std::ranges::find(plan_->vantages, one.vantage, &vantage::name);
-    if (from != plan_->vantages.end()) {
-        order.way = {.interface = from->interface, .source = from->source};
-    }
-    order.greet = greeting_for(row, one.name, one.port);
-    order.confirm = row.expect == expectation::service ? confirm_with::line_end : confirm_with::fin;
-    return order;
 }
 
 void engine::tell_progress()

@@ -141,7 +141,8 @@ class OwnFilter(SystemTest):
         for one in endpoints(row(report, "provisioning"), port=443):
             self.assert_verdict(one, "blocked", stage="route", blame="host", where=None)
             self.assertIn("the packet filter of this machine drops it", one["sentence"])
-            self.assertEqual(len(one["evidence"]), 1)
+            # One try tells; what the inquiry began to ask while it was waited for stands beside it.
+            self.assertEqual(len([seen for seen in one["evidence"] if not seen.get("hop_limit")]), 1)
 
     def test_connection_that_this_machine_drops_in_silence_blames_nobody_before_the_retransmission(self):
         self.fault("local-firewall", port="443", proto="tcp")

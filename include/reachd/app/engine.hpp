@@ -118,12 +118,8 @@ private:
         std::size_t row, std::size_t index, const endpoint_order& order, const std::shared_ptr<round>& of
     );
     void suspect_silence(endpoint_state& one, const endpoint_order& order);
-    void take_in(endpoint_state& one, std::vector<observation> seen);
-    void forget_traces(const std::string& vantage, const ip_address& address);
-    void forget_old_traces(const row_state& row);
     void back_on_schedule(std::size_t row);
     boost::asio::awaitable<void> wait_for(std::shared_ptr<round> of);
-    endpoint_order order_for(const outbound_row& row, const endpoint_state& one) const;
     void tell_progress();
 
     boost::asio::any_io_executor executor_;
