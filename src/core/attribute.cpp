@@ -193,6 +193,15 @@ private:
         return all_.view(canary).plain_answers > 0 && all_.origin_of(which) != origin::consistent;
     }
 
+    // Where no hop says anything: another port of this address accepts connections from the same distance.
+    bool is_beside_an_open_one(const flow& which, unsigned at) const
+    {
+        const auto& known = all_.facts(which.vantage, which.target.address);
+        return std::ranges::any_of(known.flows, [&](const flow& other) {
+            return other != which && all_.view(other).was_connected && all_.view(other).answered_at() == at;
+        });
+    }
+
     bool is_answered_farther(const flow& which, unsigned at) const
     {
         const auto& known = all_.facts(which.vantage, which.target.address);
@@ -278,7 +287,7 @@ private:
                                "gets that far";
             // A RST from no farther than the first box past the edge may be the site's own firewall's.
             const auto edge = way_of(which).edge;
-            const bool may_be_site = edge == 0 || *at <= edge + 1;
+            const bool may_be_site = edge == 0 ? !is_beside_an_open_one(which, *at) : *at <= edge + 1;
             if (judged.kind == verdict_kind::closed && may_be_site) {
                 judged.kind = verdict_kind::unproven;
                 judged.sentence += ", and it was not seen to leave the site";

@@ -20,7 +20,7 @@ protected:
             {make_endpoint(server_text, 443, {make_seen(connected{})}),
              make_endpoint(server_text, 80, make_silence())}
         );
-        for (const std::uint16_t port : {443, 80}) {
+        for (const auto port : {std::uint16_t{443}, std::uint16_t{80}}) {
             note({"", make_target(server_text, port)}, start);
         }
         note(control(), start);
