@@ -300,6 +300,7 @@ asio::awaitable<observation> inquirer::send(hop_order order, sent_for why)
         seen.keeps_port = true;
         ports_[order.which] = source_port_of(seen);
     }
+    seen.unpaced = order.hop_limit && !order.needs_icmp && plan_->config.limits.icmp_per_hop_per_s == 0;
     state_.sent.ended(order.which.target, seen, why, steady::now());
     if (is_answer(seen.what, order.which.target.address)) {
         auto& slowest = slowest_answer_[{order.which.vantage, order.which.target.address}];

@@ -169,6 +169,19 @@ private:
             fmt::format("{} {}; {}", verb, pair_text(which, *judged.where, judged.blame), proof);
     }
 
+    // A box on the way sends the flow elsewhere, whoever answers there.
+    void accuse_translator(verdict& judged, const flow& which, unsigned number) const
+    {
+        const auto& way = way_of(which);
+        judged.kind = verdict_kind::intercepted;
+        judged.where = location{.at = way.at(number), .after = {}, .before = {}};
+        judged.blame = number <= std::max(way.edge, 1U) ? blame::site : blame::isp;
+        judged.sentence = fmt::format(
+            "{} sends it to another address (DNAT): it says \"time exceeded\" in the destination's own name",
+            describe(way.at(number))
+        );
+    }
+
     // A datagram to a port at which nothing listens is answered from the same distance.
     bool replies_everywhere(const flow& which) const
     {
@@ -232,6 +245,9 @@ private:
                 "connects at one time and is refused (RST) at another: parallel ways, or a change "
                 "while it was looked at";
             return;
+        }
+        if (const auto number = all_.translated_at(which); at && number) {
+            return accuse_translator(judged, which, *number);
         }
         if (at && all_.origin_of(which) == origin::near) {
             const auto others = all_.farthest_other(which);

@@ -20,7 +20,8 @@ void note_speech(
     }
     for (const auto& one : seen) {
         const auto* icmp = std::get_if<icmp_error>(&one.what);
-        if (!icmp || icmp->sender != which.target.address || !one.hop_limit || icmp->sender_is_us) {
+        const bool speaks = icmp && icmp->sender == which.target.address && !is_in_transit(one.what);
+        if (!speaks || !one.hop_limit || icmp->sender_is_us) {
             continue;
         }
         if (facts.spoke_at && *facts.spoke_at <= *one.hop_limit) {
@@ -51,6 +52,9 @@ std::set<side_of_site> find_forks(const traces& all)
                 continue;
             }
             const auto& sender = std::get<icmp_error>(one.what).sender;
+            if (sender == which.target.address) {
+                continue; // a box that translates, in another's name
+            }
             const auto [at, is_first] =
                 met.try_emplace({which.vantage, which.target.address, *one.hop_limit}, sender);
             if (!is_first && at->second != sender) {
@@ -233,6 +237,19 @@ bool evidence::meets_same(const flow& one, const flow& other, unsigned number) c
     return here != own.end() && there != theirs.end() && here->second == there->second;
 }
 
+std::optional<unsigned> evidence::translated_at(const flow& which) const
+{
+    const auto& own = view(which).translated;
+    if (own.empty()) {
+        return std::nullopt;
+    }
+    // The destination's own NAT speaks in its name as well, from where the address itself is.
+    const auto& spoke = facts(which.vantage, which.target.address).spoke_at;
+    const auto edge = std::max(way(which.vantage, which.target.address.family).edge, 1U);
+    const bool before_it = *own.begin() <= edge || (spoke && *own.begin() < *spoke);
+    return before_it ? std::optional{*own.begin()} : std::nullopt;
+}
+
 bool evidence::has_rival(const flow& which) const
 {
     const auto& own = view(which);
@@ -269,6 +286,9 @@ origin evidence::find_origin(const flow& which) const
     }
     if (own.farthest() >= *at) {
         return origin::inconclusive; // this flow's own paths differ in length
+    }
+    if (translated_at(which)) {
+        return origin::near;
     }
     const auto& known = facts(which.vantage, which.target.address);
     const auto received = own.sure_received_ttl();
@@ -316,10 +336,9 @@ evidence::listening evidence::heard_since(const flow& which, unsigned hop_limit)
             other.target.address.family != which.target.address.family) {
             continue;
         }
-        // What the answers of a peer are looked for with may draw more ICMP than the hop's budget.
         const auto unanswered = seen.silent.find(hop_limit);
-        const bool paced = !seen.was_connected && !seen.was_refused;
-        out.missed += paced && unanswered != seen.silent.end() ? unanswered->second : 0;
+        out.missed +=
+            unanswered != seen.silent.end() ? unanswered->second - seen.silent_unpaced.at(hop_limit) : 0;
         // A flow to the same address is the better control: it surely takes the same way.
         if (!out.by || other.target.address == which.target.address) {
             out.by = other;

@@ -126,6 +126,9 @@ path make_path(
                 continue;
             }
             const auto& sender = std::get<icmp_error>(one.what).sender;
+            if (sender == which.target.address) {
+                continue; // a box that translates, in another's name
+            }
             ++met[*one.hop_limit][sender];
             const auto [time, first] = times.try_emplace(sender, one.took);
             time->second = std::min(time->second, one.took);

@@ -32,7 +32,9 @@ std::optional<ip_address> address_of(const std::string& source)
 void add_hop_limited(flow_view& view, const endpoint& target, unsigned limit, const observation& seen)
 {
     const auto& what = seen.what;
-    if (is_in_transit(what)) {
+    if (is_in_transit(what) && icmp_of(what)->sender == target.address) {
+        view.translated.insert(limit);
+    } else if (is_in_transit(what)) {
         view.transit[limit] = icmp_of(what)->sender;
         view.heard[limit].push_back(seen.at);
     } else if (is_answer(what, target.address)) {
@@ -41,6 +43,7 @@ void add_hop_limited(flow_view& view, const endpoint& target, unsigned limit, co
         view.rejected[limit] = icmp_of(what)->sender;
     } else if (is_silence(what)) {
         ++view.silent[limit];
+        view.silent_unpaced[limit] += seen.unpaced ? 1U : 0U;
         view.silent_since.try_emplace(limit, seen.at);
     } else {
         view.unmeasured.insert(limit);
@@ -95,13 +98,13 @@ bool flow_view::is_silent_at(unsigned hop_limit, unsigned tries) const
 {
     const auto found = silent.find(hop_limit);
     return found != silent.end() && found->second >= tries && !transit.contains(hop_limit) &&
-           !answered.contains(hop_limit) && !rejected.contains(hop_limit);
+           !answered.contains(hop_limit) && !rejected.contains(hop_limit) && !translated.contains(hop_limit);
 }
 
 bool flow_view::is_settled(unsigned hop_limit, unsigned tries) const
 {
     return transit.contains(hop_limit) || answered.contains(hop_limit) || rejected.contains(hop_limit) ||
-           unmeasured.contains(hop_limit) || is_silent_at(hop_limit, tries);
+           unmeasured.contains(hop_limit) || translated.contains(hop_limit) || is_silent_at(hop_limit, tries);
 }
 
 unsigned flow_view::received_low() const

@@ -112,6 +112,34 @@ TEST_F(attribution_test, an_http_answer_by_address_that_no_control_confirms_says
     EXPECT_NE(it.judged("web").sentence.find(unchecked), std::string::npos) << it.judged("web").sentence;
 }
 
+// --- a box that translates ---
+
+TEST_F(attribution_test, a_time_exceeded_in_the_destinations_name_gives_away_who_translates)
+{
+    const auto target = make_target(server_text, 443);
+    see(target, 1, make_icmp(server_text, 11, 0));
+    see(target, 2, connected{});
+    control(1, false);
+    it.site.local = make_local();
+    const auto& one = judged(make_seen(connected{}));
+    EXPECT_EQ(one.kind, verdict_kind::intercepted);
+    EXPECT_EQ(one.blame, blame::site);
+    ASSERT_TRUE(one.where && one.where->at);
+    EXPECT_EQ(one.where->at->number, 1U);
+}
+
+TEST_F(attribution_test, a_destination_behind_its_own_nat_is_no_interception)
+{
+    const auto target = make_target(server_text, 443);
+    for (unsigned limit = 1; limit < distance; ++limit) {
+        see(target, limit, make_icmp(hops[limit - 1], 11, 0));
+    }
+    see(target, distance, make_icmp(server_text, 11, 0));
+    see(target, distance + 1, connected{});
+    control(distance - 1, true);
+    EXPECT_EQ(judged(make_seen(connected{})).kind, verdict_kind::open);
+}
+
 // --- parallel ways ---
 
 bool any_keeps_port(const std::vector<hop_order>& orders)

@@ -151,6 +151,7 @@ struct observation {
     std::string source;                // local address:port, "" when none was assigned
     std::optional<unsigned> hop_limit; // it was sent with; nullopt: the system's
     bool keeps_port = false;           // sent from the same source port as others of its flow
+    bool unpaced = false;              // beside others, whatever ICMP its hops may send
     std::optional<unsigned> min_ttl;   // answers that arrived with a lower TTL were discarded
     bool on_link = false;              // the socket was bound to the link's device
     unsigned packets = 0;              // that the kernel sent for it, its own retransmissions among them

@@ -48,14 +48,18 @@ bool is_silence(const outcome& what);
 struct flow_view {
     // By hop limit.
     std::map<unsigned, ip_address> transit; // the box that said time exceeded
+    // Time exceeded in the destination's own name: there a box translates its address (DNAT) and the name of
+    // its errors with it (conntrack does).
+    std::set<unsigned> translated;
     std::set<unsigned> answered;
     std::map<unsigned, ip_address> rejected;          // by whom
     std::map<unsigned, unsigned> silent;              // tries without any answer
     std::map<unsigned, wall_time> silent_since;       // the first of them
+    std::map<unsigned, unsigned> silent_unpaced;      // those that a hop may have had no ICMP left for
     std::map<unsigned, std::vector<wall_time>> heard; // each time exceeded
     std::set<unsigned> unmeasured;                    // this machine could not send
-    bool was_connected = false; // a handshake or a reply was among the answers
-    bool was_refused = false;   // a RST was
+    bool was_connected = false;                       // a handshake or a reply was among the answers
+    bool was_refused = false;                         // a RST was
     // By IP_MINTTL.
     std::set<unsigned> min_answered;
     std::map<unsigned, unsigned> min_silent; // tries
