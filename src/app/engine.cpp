@@ -219,9 +219,18 @@ asio::awaitable<void> engine::probe(std::vector<std::size_t> rows)
     }
 }
 
-asio::awaitable<void> engine::finish_samples()
+asio::awaitable<void> engine::finish_inquiry()
 {
     co_await sampler_.finished();
+    // A row may have ended while one of another row was still walked in its stead: now all have been asked.
+    std::set<ip_address> everywhere;
+    for (const auto& row : state_.rows) {
+        everywhere.merge(addresses_of(row));
+    }
+    co_await inquirer_.settled(std::move(everywhere));
+    if (!stopping_) {
+        refresh();
+    }
 }
 
 asio::awaitable<void> engine::keep_probing()

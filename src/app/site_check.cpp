@@ -92,7 +92,7 @@ asio::awaitable<void> run_all(check_run& run, asio::signal_set& signals)
         rows[i] = i;
     }
     co_await run.work->probe(rows);
-    co_await run.work->finish_samples();
+    co_await run.work->finish_inquiry();
     co_await run.work->stop(steady::now() + stop_time);
     signals.cancel();
 }

@@ -230,7 +230,7 @@ protected:
             io.get_executor(), std::make_shared<const plan>(site), trust, listener, depth::located
         );
         run(tested->probe({0}));
-        run(tested->finish_samples());
+        run(tested->finish_inquiry());
         tested->refresh();
         return tested->state().rows[0];
     }

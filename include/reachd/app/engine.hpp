@@ -65,8 +65,8 @@ public:
 
     // One whole round of each row named, all at once, begun after this call.
     boost::asio::awaitable<void> probe(std::vector<std::size_t> rows);
-    // Waits for the samples of blocks that rounds have begun.
-    boost::asio::awaitable<void> finish_samples();
+    // Waits for the samples of blocks that rounds have begun, and until the inquiry wants nothing more.
+    boost::asio::awaitable<void> finish_inquiry();
     // Rounds on the schedule until stop().
     boost::asio::awaitable<void> keep_probing();
     // Ends every round and probe; answers how many would not end in time.
