@@ -129,8 +129,7 @@ def main():
     with tempfile.TemporaryDirectory() as name, Lab(f"b{os.getpid() % 100000}") as lab:
         directory = pathlib.Path(name)
         prepare(lab, directory)
-        from lab import names
-        (directory / "lab.json").write_text(json.dumps(names.config(lab.ca_file)))
+        (directory / "lab.json").write_text(json.dumps(lab.config()))
         good = [bench_refused(lab, directory), bench_silent(lab, directory), bench_idle(lab, directory)]
     print("all promises kept" if all(good) else "a promise of docs/PERFORMANCE.md is not kept")
     # A busy machine is no fault of the program: only who asks for it gets a failure.
