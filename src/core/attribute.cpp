@@ -169,13 +169,13 @@ private:
             fmt::format("{} {}; {}", verb, pair_text(which, *judged.where, judged.blame), proof);
     }
 
-    // A box on the way sends the flow elsewhere, whoever answers there.
+    // A box of the site sends the flow elsewhere, whoever answers there.
     void accuse_translator(verdict& judged, const flow& which, unsigned number) const
     {
         const auto& way = way_of(which);
         judged.kind = verdict_kind::intercepted;
         judged.where = location{.at = way.at(number), .after = {}, .before = {}};
-        judged.blame = number <= std::max(way.edge, 1U) ? blame::site : blame::isp;
+        judged.blame = blame::site;
         judged.sentence = fmt::format(
             "{} sends it to another address (DNAT): it says \"time exceeded\" in the destination's own name",
             describe(way.at(number))

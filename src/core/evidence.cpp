@@ -240,14 +240,9 @@ bool evidence::meets_same(const flow& one, const flow& other, unsigned number) c
 std::optional<unsigned> evidence::translated_at(const flow& which) const
 {
     const auto& own = view(which).translated;
-    if (own.empty()) {
-        return std::nullopt;
-    }
-    // The destination's own NAT speaks in its name as well, from where the address itself is.
-    const auto& spoke = facts(which.vantage, which.target.address).spoke_at;
+    // Past the edge it may as well be the destination's own NAT, which speaks in its name too.
     const auto edge = std::max(way(which.vantage, which.target.address.family).edge, 1U);
-    const bool before_it = *own.begin() <= edge || (spoke && *own.begin() < *spoke);
-    return before_it ? std::optional{*own.begin()} : std::nullopt;
+    return !own.empty() && *own.begin() <= edge ? std::optional{*own.begin()} : std::nullopt;
 }
 
 bool evidence::has_rival(const flow& which) const

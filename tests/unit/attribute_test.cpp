@@ -140,6 +140,19 @@ TEST_F(attribution_test, a_destination_behind_its_own_nat_is_no_interception)
     EXPECT_EQ(judged(make_seen(connected{})).kind, verdict_kind::open);
 }
 
+TEST_F(attribution_test, a_destination_whose_nat_passes_everything_on_is_no_interception)
+{
+    const auto target = make_target(server_text, 443);
+    for (const auto& port : {target, make_target(server_text, control_port, transport::udp)}) {
+        see(port, 1, make_icmp(hops[0], 11, 0));
+        see(port, 2, make_icmp(hops[1], 11, 0));
+        see(port, 3, make_icmp(server_text, 11, 0));
+    }
+    see(target, distance, connected{});
+    see(make_target(server_text, control_port, transport::udp), distance, make_icmp(server_text, 3, 3));
+    EXPECT_EQ(judged(make_seen(connected{})).kind, verdict_kind::open);
+}
+
 // --- parallel ways ---
 
 bool any_keeps_port(const std::vector<hop_order>& orders)

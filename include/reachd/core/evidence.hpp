@@ -69,7 +69,7 @@ public:
     [[nodiscard]] bool is_apart(const flow& which, unsigned number) const;
     // Whether both were seen at the same box at that hop.
     [[nodiscard]] bool meets_same(const flow& one, const flow& other, unsigned number) const;
-    // The hop at which a box before the destination translates its address; nullopt where none does.
+    // The hop of the site at which its address is translated to another; nullopt where none is.
     [[nodiscard]] std::optional<unsigned> translated_at(const flow& which) const;
     [[nodiscard]] origin origin_of(const flow& which) const;
     // Whether another TCP flow to the same address is answered otherwise from the same distance: the last
