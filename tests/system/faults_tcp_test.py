@@ -67,6 +67,11 @@ DROPS = [
 WHOLE_ADDRESS = [
     Row("dead host", (fault("dead-address", address=A),),
         (at("provisioning", PERMITTED, A), at("provisioning", OPEN, B)), FAILS),
+    # One flow is walked and the others are asked afterwards, of other rows too: none may be left behind at the end.
+    Row("one port of every address dropped at the site", (fault("drop", "site", port=443),),
+        tuple(at(name, outcome, ports=port) for name in ("provisioning", "nlb", "maps")
+              for outcome, port in ((blocked(1, 2), 443), (OPEN, 80))),
+        {"provisioning": "fail", "nlb": "fail", "maps": "fail"}),
     Row("whole address dropped at the site", (fault("drop", "site", address=A),),
         (at("provisioning", blocked(1, 2), A), at("provisioning", OPEN, B)), FAILS),
     Row("whole address dropped at the site before it counts hops",
