@@ -112,7 +112,7 @@ engine::engine(
 {
     state_.rows.resize(plan_->rows.size());
     state_.sent.since = wall_now();
-    state_.local = read_local_network();
+    state_.local = look_around();
     if (how_far == depth::first_hand) {
         inquirer_.close();
         sampler_.close();
@@ -217,6 +217,17 @@ asio::awaitable<void> engine::probe(std::vector<std::size_t> rows)
             co_await woken->async_wait(asio::as_tuple(asio::use_awaitable));
         }
     }
+}
+
+local_network engine::look_around()
+{
+    auto out = read_local_network();
+    for (const auto& server : resolver::system_servers()) {
+        if (const auto address = parse_address(server)) { // else with a port of its own
+            out.dns_servers.push_back(*address);
+        }
+    }
+    return out;
 }
 
 asio::awaitable<void> engine::finish_inquiry()
@@ -351,7 +362,7 @@ asio::awaitable<void> engine::measure_row(std::size_t row, round_kind kind)
     }
     state.checked = wall_now();
     work_[row].measured = true;
-    state_.local = read_local_network();
+    state_.local = look_around();
     refresh();
 }
 

@@ -9,7 +9,6 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
-#include <charconv>
 #include <utility>
 
 namespace reachd {
@@ -49,15 +48,6 @@ bool is_taken(const observation& seen)
 {
     const auto* failure = std::get_if<not_measured>(&seen.what);
     return failure && (failure->error_number == EADDRINUSE || failure->error_number == EADDRNOTAVAIL);
-}
-
-// "10.77.1.2:41002"; 0 when it had none, as when the port was taken meanwhile: then the next one is new.
-std::uint16_t source_port_of(const observation& seen)
-{
-    std::uint16_t port = 0;
-    const auto* end = seen.source.data() + seen.source.size();
-    std::from_chars(seen.source.data() + seen.source.rfind(':') + 1, end, port);
-    return port;
 }
 
 } // namespace
@@ -278,12 +268,12 @@ duration inquirer::wait_for(const hop_order& order) const
 
 asio::awaitable<observation> inquirer::send(hop_order order, sent_for why)
 {
-    const hop_options options{
+    hop_options options{
         .hop_limit = order.hop_limit,
         .min_ttl = order.min_ttl,
         .on_link = order.on_link,
         .payload = order.payload,
-        .source_port = order.keeps_port ? ports_[order.which] : std::uint16_t{0},
+        .source_port = order.keeps_port ? ports_[order.which] : order.source_port,
     };
     const auto way = way_of(order.which.vantage);
     const auto wait = wait_for(order);
@@ -291,7 +281,9 @@ asio::awaitable<observation> inquirer::send(hop_order order, sent_for why)
     for (unsigned waits = 0; waits <= descriptor_waits && !closed_; ++waits) {
         auto again = co_await hop_probe(order.which.target, way, options, steady::now() + wait);
         seen = std::move(again);
-        if (!is_out_of_descriptors(seen)) {
+        if (order.source_port != 0 && is_taken(seen)) {
+            options.source_port = 0; // another port is better than none
+        } else if (!is_out_of_descriptors(seen)) {
             break;
         }
         co_await sleep_until(steady::now() + descriptor_wait);

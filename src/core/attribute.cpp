@@ -223,6 +223,30 @@ private:
         });
     }
 
+    // Distances out and back that do not go together: a box that answers in its name, or an innocent one.
+    void doubt_its_distance(verdict& judged, const flow& which, unsigned at) const
+    {
+        const auto from = all_.origin_of(which);
+        if (from != origin::outdone && from != origin::disguised) {
+            return;
+        }
+        judged.kind = verdict_kind::unproven;
+        judged.blame = blame::unknown;
+        judged.where.reset();
+        judged.sentence =
+            from == origin::outdone
+                ? fmt::format(
+                      "{}; by its TTL that comes from nearer than what else this address says: the last "
+                      "router in its name, or servers at different distances behind one address",
+                      judged.sentence
+                  )
+                : fmt::format(
+                      "{} with only {} allowed, and by its TTL from no nearer than the destination: a box "
+                      "that rewrites TTLs, or one that imitates the destination's",
+                      judged.sentence, hops_text(at)
+                  );
+    }
+
     void judge_answer(verdict& judged, const stand_in& how) const
     {
         const bool says_something = judged.kind == verdict_kind::open ||
@@ -296,6 +320,9 @@ private:
                 judged.sentence, *at
             );
             return;
+        }
+        if (green && at) {
+            doubt_its_distance(judged, which, *at);
         }
         // Its own ICMP error (blame service) needs no control.
         if (green && judged.blame != blame::service && at && all_.origin_of(which) == origin::inconclusive) {

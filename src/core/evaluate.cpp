@@ -53,7 +53,7 @@ void count(const outbound_row& what, row_state& row)
             continue;
         }
         ++row.counts.total;
-        switch (weigh(what.expect, one.judged)) {
+        switch (weigh(what.expect, one.judged, one.address)) {
         case endpoint_answer::pass: ++row.counts.pass; break;
         case endpoint_answer::fail: ++row.counts.fail; break;
         case endpoint_answer::undecided: ++row.counts.unproven; break;
@@ -232,7 +232,20 @@ bool endpoint_state::is_same_target(const endpoint_state& other) const
            name == other.name && vantage == other.vantage;
 }
 
-endpoint_answer weigh(expectation expect, const verdict& judged)
+namespace {
+
+// Only the place next to the destination is known, or none: a dead host, and a filter of its own, look the
+// same.
+bool may_be_its_own(const verdict& judged, const std::optional<ip_address>& target)
+{
+    const bool next_to_it = judged.where && judged.where->before && judged.where->before->address &&
+                            judged.where->before->address == target;
+    return judged.blame == blame::unknown && (!judged.where || next_to_it);
+}
+
+} // namespace
+
+endpoint_answer weigh(expectation expect, const verdict& judged, const std::optional<ip_address>& target)
 {
     using enum verdict_kind;
     const auto pass_if = [](bool passes) { return passes ? endpoint_answer::pass : endpoint_answer::fail; };
@@ -244,8 +257,8 @@ endpoint_answer weigh(expectation expect, const verdict& judged)
     case expectation::path:
         return pass_if(judged.kind == open || judged.kind == closed || judged.kind == permitted);
     case expectation::blocked:
-        if (judged.kind == blocked && !judged.where && judged.blame == blame::unknown) {
-            return endpoint_answer::undecided; // silence: a dead host looks the same
+        if (judged.kind == blocked && may_be_its_own(judged, target)) {
+            return endpoint_answer::undecided;
         }
         if (judged.kind == unresolved) {
             return endpoint_answer::undecided;

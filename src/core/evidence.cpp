@@ -9,6 +9,7 @@ namespace reachd {
 namespace {
 
 constexpr unsigned sure_tries = 3; // silences that are no loss
+constexpr std::uint16_t dns_port = 53;
 
 // The address itself sent an ICMP error on this flow: from which hop limit on, and where it was silent.
 void note_speech(
@@ -78,7 +79,8 @@ const path no_path{};
 
 } // namespace
 
-evidence::evidence(const plan& what, const site_state& site) : forks_{find_forks(site.traces)}
+evidence::evidence(const plan& what, const site_state& site)
+    : forks_{find_forks(site.traces)}, dns_servers_{site.local.dns_servers}
 {
     for (const auto& [which, all] : site.traces) {
         const bool forked = forks(which.vantage, which.target.address.family);
@@ -161,13 +163,20 @@ std::optional<evidence::next_hop> evidence::onward(const flow& which, unsigned n
             continue;
         }
         const auto passed = *met_at;
-        const auto after = theirs.transit.upper_bound(passed);
+        auto after = theirs.transit.upper_bound(passed);
+        const bool goes_on = after != theirs.transit.end();
+        while (after != theirs.transit.end() && is_mute_for(which, number + after->first - passed)) {
+            ++after;
+        }
         const bool met_another = after != theirs.transit.end();
         const bool limited = !theirs.was_connected && !theirs.was_refused; // ICMP: it may be held back
-        const bool came_past = (!limited && theirs.answered_at() > passed + 1) || met_another;
+        const bool came_past = (!limited && theirs.answered_at() > passed + 1) || goes_on;
         // Three losses look like a mute hop too: not where the destination itself spoke from no farther.
         const auto spoke = facts(which.vantage, which.target.address).spoke_at;
-        if (came_past && theirs.is_silent_at(passed + 1, sure_tries) && !(spoke && *spoke <= number + 1)) {
+        const bool of_another_kind =
+            other.target.transport != which.target.transport && is_heard_alike(which, number + 1);
+        if (came_past && !of_another_kind && theirs.is_silent_at(passed + 1, sure_tries) &&
+            !(spoke && *spoke <= number + 1)) {
             return next_hop{.number = number + 1, .address = {}};
         }
         if (met_another && (!next || number + after->first - passed < next->number)) {
@@ -184,11 +193,17 @@ std::optional<evidence::next_hop> evidence::after_mute(const flow& which, unsign
     for (const auto& other : facts(which.vantage, which.target.address).flows) {
         const auto& theirs = view(other);
         const auto passed = where_met(which, number, other);
-        if (other == which || !passed || !theirs.is_silent_at(*passed + 1, tries)) {
+        // That a hop does not speak of the other transport is no reason to wait for a later one.
+        const bool of_another_kind =
+            other.target.transport != which.target.transport && is_heard_alike(which, number + 1);
+        if (other == which || !passed || of_another_kind || !theirs.is_silent_at(*passed + 1, tries)) {
             continue;
         }
         next_hop again;
-        const auto met = theirs.transit.upper_bound(*passed);
+        auto met = theirs.transit.upper_bound(*passed);
+        while (met != theirs.transit.end() && is_mute_for(which, number + met->first - *passed)) {
+            ++met;
+        }
         if (met != theirs.transit.end()) {
             again = {.number = number + met->first - *passed, .address = met->second};
         } else if (theirs.answered_at() > *passed) {
@@ -288,7 +303,7 @@ origin evidence::find_origin(const flow& which) const
     const auto& known = facts(which.vantage, which.target.address);
     const auto received = own.sure_received_ttl();
     if (onward(which, *at - 1)) {
-        return origin::near; // the last box that met it has another next hop for this address
+        return near_or_disguised(which); // the last box that met it has another next hop for this address
     }
     const bool answered_farther = std::ranges::any_of(known.flows, [&](const flow& other) {
         const auto& theirs = view(other);
@@ -307,9 +322,8 @@ origin evidence::find_origin(const flow& which) const
     };
     if (const auto better = received ? std::ranges::find_if(known.flows, outdoes) : known.flows.end();
         better != known.flows.end()) {
-        // Unseen parallel ways differ in length too: only flows that met the same box just before share
-        // theirs.
-        return meets_same(which, *better, *at - 1) ? origin::near : origin::contradicted;
+        // The last router, or a balancer that has one port's server next to it and the other's farther on.
+        return meets_same(which, *better, *at - 1) ? origin::outdone : origin::contradicted;
     }
     if (known.spoke_at != at) {
         return origin::inconclusive;
@@ -317,7 +331,84 @@ origin evidence::find_origin(const flow& which) const
     // At the destination's own distance its last router could still speak in its name.
     const bool nearer = received && known.icmp_received_ttl &&
                         hops_back(*received) < hops_back(static_cast<unsigned>(*known.icmp_received_ttl));
-    return nearer ? origin::near : origin::consistent;
+    return nearer ? origin::outdone : origin::consistent;
+}
+
+// Some box may set the TTL of what passes anew. Then few hops allowed lead far, but what comes back has come
+// as far as what the destination sends on other flows.
+origin evidence::near_or_disguised(const flow& which) const
+{
+    const auto received = view(which).sure_received_ttl();
+    const auto& known = facts(which.vantage, which.target.address);
+    if (!received) {
+        return origin::near;
+    }
+    const auto has_come_as_far = [&](unsigned other) { return hops_back(*received) >= hops_back(other); };
+    if (known.spoke_at > view(which).answered_at() && known.icmp_received_ttl &&
+        has_come_as_far(static_cast<unsigned>(*known.icmp_received_ttl))) {
+        return origin::disguised;
+    }
+    const bool like_a_farther_one = std::ranges::any_of(known.flows, [&](const flow& other) {
+        const auto theirs = view(other).sure_received_ttl();
+        return other != which && theirs && view(other).answered_at() > view(which).answered_at() &&
+               has_come_as_far(*theirs);
+    });
+    return like_a_farther_one ? origin::disguised : origin::near;
+}
+
+bool evidence::are_alike(const flow& which, const flow& other, unsigned hop_limit) const
+{
+    const bool same_way = other.vantage == which.vantage &&
+                          other.target.address.family == which.target.address.family &&
+                          other.target.transport == which.target.transport;
+    // Farther on, the ways to different addresses part.
+    const bool shared = hop_limit <= way(which.vantage, which.target.address.family).beyond;
+    return other != which && same_way && (shared || other.target.address == which.target.address);
+}
+
+bool evidence::is_heard_alike(const flow& which, unsigned hop_limit) const
+{
+    return std::ranges::any_of(views_, [&](const auto& entry) {
+        return are_alike(which, entry.first, hop_limit) && entry.second.heard.contains(hop_limit);
+    });
+}
+
+bool evidence::is_mute_for(const flow& which, unsigned hop_limit) const
+{
+    if (is_heard_alike(which, hop_limit)) {
+        return false;
+    }
+    const bool alike_came_past = std::ranges::any_of(views_, [&](const auto& entry) {
+        const auto& [other, seen] = entry;
+        return are_alike(which, other, hop_limit) &&
+               (seen.farthest() > hop_limit || seen.answered_at() > hop_limit) &&
+               seen.is_silent_at(hop_limit, 2);
+    });
+    // Networks that report no datagrams are common; those that report no TCP, and answer none, are not.
+    const auto edge = way(which.vantage, which.target.address.family).edge;
+    const bool unreported = which.target.transport == transport::udp && (edge == 0 || hop_limit > edge + 1);
+    return alike_came_past || unreported;
+}
+
+bool evidence::is_rejecting(const flow& which, unsigned hop_limit) const
+{
+    return std::ranges::any_of(views_, [&](const auto& entry) {
+        const auto& [other, seen] = entry;
+        return other.vantage == which.vantage && other.target.address.family == which.target.address.family &&
+               !seen.rejected.empty() && seen.rejected.begin()->first == hop_limit &&
+               (hop_limit == 1 || seen.transit.contains(hop_limit - 1));
+    });
+}
+
+std::vector<flow> evidence::dns_flows(const std::string& vantage, family protocol) const
+{
+    std::vector<flow> out;
+    for (const auto& address : dns_servers_) {
+        if (address.family == protocol) {
+            out.push_back({vantage, {address, dns_port, transport::udp}});
+        }
+    }
+    return out;
 }
 
 evidence::listening evidence::heard_since(const flow& which, unsigned hop_limit) const
@@ -325,10 +416,12 @@ evidence::listening evidence::heard_since(const flow& which, unsigned hop_limit)
     listening out;
     const auto& silence = view(which).silent_since;
     const auto since = silence.find(hop_limit);
+    const bool among_alike = is_heard_alike(which, hop_limit);
     for (const auto& [other, seen] : views_) {
         const auto heard = seen.heard.find(hop_limit);
         if (other == which || other.vantage != which.vantage || heard == seen.heard.end() ||
-            other.target.address.family != which.target.address.family) {
+            other.target.address.family != which.target.address.family ||
+            (among_alike && other.target.transport != which.target.transport)) {
             continue;
         }
         const auto unanswered = seen.silent.find(hop_limit);

@@ -26,7 +26,8 @@ std::optional<unsigned> target_distance(const evidence& all, const flow& which)
     for (const auto& other : known.flows) {
         const auto at = all.view(other).answered_at();
         const bool genuine = other != which && other.target.transport == transport::tcp && at &&
-                             all.origin_of(other) != origin::near;
+                             all.origin_of(other) != origin::near &&
+                             all.origin_of(other) != origin::disguised;
         if (genuine && (!distance || *at < *distance)) {
             distance = at;
         }
@@ -45,7 +46,7 @@ std::optional<unsigned> next_shared_hop(const evidence& all, const flow& which, 
     }
     for (unsigned number = from + 1; number <= way.hops.size() && number <= way.beyond; ++number) {
         const auto& met = way.hops[number - 1];
-        if (met.address && met.flows > 0 && met.others == 0) {
+        if (met.address && met.flows > 0 && met.others == 0 && !all.is_mute_for(which, number)) {
             return number;
         }
     }
@@ -228,6 +229,11 @@ passage passage_of(const evidence& all, const flow& which)
     }
     // 3. Past the edge, and no flow gets farther.
     if (way.edge > 0 && after > way.edge) {
+        // Where nothing of that address was heard from farther on, the next hop may reject it in silence.
+        if (!target_distance(all, which) && all.is_rejecting(which, after + 1)) {
+            const bool tried = own.is_settled(after + 1, rejection_tries);
+            return {.kind = tried ? passage_kind::nowhere : passage_kind::unsettled, .after = after};
+        }
         return {.kind = passage_kind::let_through, .after = after};
     }
     // 4. Flows to other addresses share the way out of the site and are seen farther on.

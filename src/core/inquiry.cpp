@@ -12,6 +12,7 @@ void order_book::add(hop_order order)
 {
     order.shared = sharing_;
     order.keeps_port = all.forks(order.which.vantage, order.which.target.address.family);
+    order.source_port = order.keeps_port ? std::uint16_t{0} : order.source_port;
     if (!under_way_.contains(order) && ordered_.insert(order).second) {
         orders_.push_back(std::move(order));
     }
@@ -21,15 +22,25 @@ bool order_book::want(
     const flow& which, unsigned limit, unsigned tries, need what, const std::string& payload
 )
 {
+    return want_as_at(0, which, limit, tries, what, payload);
+}
+
+bool order_book::want_as_at(
+    unsigned from, const flow& which, unsigned limit, unsigned tries, need what, const std::string& payload
+)
+{
     if (limit == 0 || limit > most_hops || all.view(which).is_settled(limit, tries)) {
         return true;
     }
+    const auto& ports = all.view(which).transit_ports;
+    const auto port = ports.find(from);
     add(
         {.which = which,
          .hop_limit = limit,
          .payload = payload,
          .needs_icmp = what == need::icmp,
-         .expects_silence = what == need::silence}
+         .expects_silence = what == need::silence,
+         .source_port = port == ports.end() ? std::uint16_t{0} : port->second}
     );
     return false;
 }

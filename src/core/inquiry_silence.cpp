@@ -5,13 +5,20 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <string_view>
 #include <tuple>
 
 namespace reachd {
 namespace {
 
 constexpr unsigned rejection_hops = 6;
-constexpr unsigned mute_hops = 4; // in a row, before a control flow is given up
+constexpr unsigned mute_hops = 4;   // in a row, before a control flow is given up
+constexpr unsigned heard_ahead = 2; // hops past the end of a flow of which it is asked whether they speak
+constexpr std::size_t alike_at_most = 2; // flows that are asked that
+// A query for the name servers of the root, RFC 1035 section 4.1: what a firewall that looks takes for DNS.
+constexpr std::string_view dns_query{
+    "\x72\x64\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x01", 17
+};
 
 class silences {
 public:
@@ -51,6 +58,14 @@ private:
                 return; // a box rejects it: it gets no farther
             }
             book_.want(control, limit, walk_tries, need::icmp);
+        }
+        // However far that is, the destination may say that it got there.
+        for (const auto& other : known.flows) {
+            const auto at = all_.view(other).answered_at();
+            if (other.target.transport == transport::tcp && at > last && !known.spoke_at) {
+                book_.want(control, *at, walk_tries, need::answer);
+                return;
+            }
         }
     }
 
@@ -100,8 +115,13 @@ private:
         }
         const auto leader = passage_of(all_, first->second);
         if (leader.kind == passage_kind::dropped) {
-            const bool ended = book_.want(one.which, leader.before, hop_tries, need::silence, one.payload);
             const bool seen = book_.want(one.which, leader.after, hop_tries, need::icmp, one.payload);
+            if (leader.before_is_target && !seen) {
+                return; // it is asked with the port that got there
+            }
+            const auto from = leader.before_is_target ? leader.after : 0;
+            const bool ended =
+                book_.want_as_at(from, one.which, leader.before, hop_tries, need::silence, one.payload);
             if (!ended || !seen) {
                 return;
             }
@@ -145,9 +165,10 @@ private:
         if (own.transit.contains(far)) { // as far as any other: what is left is the destination itself
             const auto how = passage_of(all_, one.which);
             if (how.kind == passage_kind::unsettled && how.before > far) {
-                book_.want(one.which, far + 1, hop_tries, need::icmp, one.payload);
-                book_.want(one.which, how.before, hop_tries, need::answer, one.payload);
+                book_.want_as_at(far, one.which, far + 1, hop_tries, need::icmp, one.payload);
+                book_.want_as_at(far, one.which, how.before, hop_tries, need::answer, one.payload);
             }
+            ask_again_after_rejections(one);
             return;
         }
         for (auto limit = far - 1; limit > own.farthest(); --limit) {
@@ -162,6 +183,10 @@ private:
                 book_.want(other, own.farthest(), walk_tries, need::icmp);
             }
         }
+        for (auto ahead = own.farthest() + 1; ahead <= std::min(far, own.farthest() + heard_ahead); ++ahead) {
+            hear_alike(one.which, ahead);
+        }
+        ask_again_after_rejections(one);
         // What passage_of() asks for: the first known hop after the last that saw it.
         const auto how = passage_of(all_, one.which);
         if (how.kind == passage_kind::unheard) {
@@ -172,6 +197,42 @@ private:
             for (auto limit = own.farthest() + 1; limit <= far + beyond_target; ++limit) {
                 book_.want(one.which, limit, hop_tries, need::icmp, one.payload);
             }
+        }
+    }
+
+    // Whether that hop reports this transport at all: else its silence proves nothing.
+    void hear_alike(const flow& which, unsigned limit)
+    {
+        if (all_.is_heard_alike(which, limit)) {
+            return;
+        }
+        if (which.target.transport == transport::udp) {
+            for (const auto& server : all_.dns_flows(which.vantage, which.target.address.family)) {
+                book_.want(server, limit, walk_tries, need::icmp, std::string{dns_query});
+            }
+            return;
+        }
+        std::size_t asked = 0;
+        for (const auto& other : all_.facts(which.vantage, which.target.address).flows) {
+            const bool passes = other != which && other.target.transport == which.target.transport &&
+                                all_.view(other).answered_at() > limit;
+            if (passes && asked < alike_at_most) {
+                ++asked;
+                book_.want(other, limit, walk_tries, need::icmp);
+            }
+        }
+        if (asked == 0) {
+            const flow control{which.vantage, {which.target.address, control_port, transport::tcp}};
+            book_.want(control, limit, walk_tries, need::icmp);
+        }
+    }
+
+    // The next hop rejects others aloud: it may have held its word back, as routers limit their ICMP.
+    void ask_again_after_rejections(const member& one)
+    {
+        const auto how = passage_of(all_, one.which);
+        if (how.kind == passage_kind::unsettled && all_.is_rejecting(one.which, how.after + 1)) {
+            book_.want(one.which, how.after + 1, rejection_tries, need::icmp, one.payload);
         }
     }
 

@@ -37,6 +37,12 @@ public:
     void add(hop_order order);
     // Tries `which` with this hop limit until something is known there. True when it is.
     bool want(const flow& which, unsigned limit, unsigned tries, need what, const std::string& payload = {});
+    // The same from the source port whose packet was last seen at `from`: a rule that chooses by source port,
+    // or a parallel way, has let that one pass.
+    bool want_as_at(
+        unsigned from, const flow& which, unsigned limit, unsigned tries, need what,
+        const std::string& payload = {}
+    );
     bool want_min(const flow& which, unsigned min_ttl, unsigned tries = min_ttl_tries);
     // Orders of this scope are for what every row rests on.
     void share(bool on) { sharing_ = on; }

@@ -37,7 +37,7 @@ select_round(expectation expect, const std::vector<endpoint_state>& endpoints, r
         const auto& one = endpoints[i];
         if (one.seen.empty() && !one.without_probing) {
             chosen.insert(i);
-        } else if (one.needed && weigh(expect, one.judged) != endpoint_answer::pass) {
+        } else if (one.needed && weigh(expect, one.judged, one.address) != endpoint_answer::pass) {
             if (troubled < most_troubled) {
                 chosen.insert(i);
                 ++troubled;

@@ -63,7 +63,7 @@ void append_runs(const lane& from, expectation expect, std::vector<run>& runs)
         if (!last) {
             return;
         }
-        const auto answer = weigh(expect, last->judged);
+        const auto answer = weigh(expect, last->judged, last->address);
         runs.push_back({
             .destination = from.destination,
             .addresses = from.addresses,

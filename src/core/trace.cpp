@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 namespace reachd {
 namespace {
@@ -29,6 +30,18 @@ std::optional<ip_address> address_of(const std::string& source)
     return parse_address(bracketed ? source.substr(1, colon - 2) : source.substr(0, colon));
 }
 
+} // namespace
+
+std::uint16_t source_port_of(const observation& seen)
+{
+    std::uint16_t port = 0;
+    const auto* end = seen.source.data() + seen.source.size();
+    std::from_chars(seen.source.data() + seen.source.rfind(':') + 1, end, port);
+    return port;
+}
+
+namespace {
+
 void add_hop_limited(flow_view& view, const endpoint& target, unsigned limit, const observation& seen)
 {
     const auto& what = seen.what;
@@ -36,6 +49,7 @@ void add_hop_limited(flow_view& view, const endpoint& target, unsigned limit, co
         view.translated.insert(limit);
     } else if (is_in_transit(what)) {
         view.transit[limit] = icmp_of(what)->sender;
+        view.transit_ports[limit] = source_port_of(seen);
         view.heard[limit].push_back(seen.at);
     } else if (is_answer(what, target.address)) {
         view.answered.insert(limit);

@@ -63,7 +63,9 @@ position_of(const hop& one, const std::vector<std::size_t>& way, const network& 
     return way.size();
 }
 
-bool is_between(const location& where, std::size_t culprit, const std::vector<std::size_t>& way, const network& net)
+bool is_between(
+    const location& where, std::size_t culprit, const std::vector<std::size_t>& way, const network& net
+)
 {
     const auto spot = position_of(way, culprit);
     // With ECMP the report may name a box of another row; that says nothing about this one.
@@ -206,9 +208,7 @@ bool path_trial::is_server(const endpoint& target, std::optional<std::size_t> pl
 }
 
 // Whether a walk of `control` meets the box before the culprit on `way`, and then one behind the culprit.
-bool path_trial::comes_past(
-    const endpoint& control, std::size_t culprit, const std::vector<std::size_t>& way
-)
+bool path_trial::comes_past(const endpoint& control, std::size_t culprit, const std::vector<std::size_t>& way)
 {
     const auto own = quiet_.way_to(control, walk_flow);
     const auto [heard, is_new] = heard_.try_emplace(control);
@@ -234,9 +234,25 @@ bool path_trial::is_shown(
 {
     const endpoint traced{target.address, control_port, transport::udp};
     return comes_past(traced, culprit, way) || std::ranges::any_of(targets_, [&](const endpoint& other) {
-        return other != target && (by_others || other.address == target.address) &&
-               comes_past(other, culprit, way);
-    });
+               return other != target && (by_others || other.address == target.address) &&
+                      comes_past(other, culprit, way);
+           });
+}
+
+// The same by flows that routers report as they would this one: datagrams may well go unreported past the
+// edge.
+bool path_trial::is_shown_alike(
+    const endpoint& target, std::size_t culprit, const std::vector<std::size_t>& way
+)
+{
+    if (target.transport == transport::tcp) {
+        return is_shown(target, culprit, way, false);
+    }
+    const endpoint traced{target.address, control_port, transport::udp};
+    return comes_past(traced, culprit, way) || std::ranges::any_of(targets_, [&](const endpoint& other) {
+               return other != target && other.transport == transport::udp &&
+                      other.address == target.address && comes_past(other, culprit, way);
+           });
 }
 
 // Whether the impostor's answer comes with fewer hops allowed than the way to the server has: the last
@@ -259,17 +275,17 @@ bool path_trial::is_nearer(const endpoint& target, std::size_t impostor)
 bool path_trial::may_blame(const verdict& judged, const truth& real) const
 {
     return judged.blame == blame::unknown || std::ranges::any_of(real.culprits, [&](const auto& one) {
-        const auto where = all_.net.boxes[one.first].where;
-        switch (judged.blame) {
-        case blame::host: return where == side::host;
-        case blame::site: return where == side::site;
-        case blame::edge: return straddles_edge(one.first, one.second, all_.net);
-        case blame::isp: return where == side::isp;
-        case blame::service: return where == side::service;
-        case blame::unknown: return true;
-        }
-        return false;
-    });
+               const auto where = all_.net.boxes[one.first].where;
+               switch (judged.blame) {
+               case blame::host: return where == side::host;
+               case blame::site: return where == side::site;
+               case blame::edge: return straddles_edge(one.first, one.second, all_.net);
+               case blame::isp: return where == side::isp;
+               case blame::service: return where == side::service;
+               case blame::unknown: return true;
+               }
+               return false;
+           });
 }
 
 bool path_trial::includes(const location& where, const truth& real) const
@@ -309,7 +325,7 @@ std::string path_trial::fault_of(const endpoint& target, const verdict& judged)
             return "FALSE GREEN: nothing left the site";
         }
         for (const auto& [culprit, way] : real.culprits) {
-            if (!is_server(target, culprit) && is_shown(target, culprit, way, false)) {
+            if (!is_server(target, culprit) && is_shown_alike(target, culprit, way)) {
                 return fmt::format("FALSE GREEN: box {} drops it, and a control shows it", culprit);
             }
         }
@@ -349,8 +365,8 @@ std::string path_trial::story(const endpoint& target) const
     }
     for (const auto& [which, seen] : all_.plan.site.traces) {
         const bool about = which.target == target || std::ranges::any_of(seen, [](const observation& one) {
-            return one.hop_limit.has_value();
-        });
+                               return one.hop_limit.has_value();
+                           });
         if (about && (which.target.address == target.address || !path_.server_at(which.target.address))) {
             text += to_text(which.target) + ":\n";
             std::ranges::for_each(seen, tell);
@@ -383,8 +399,8 @@ std::vector<std::string> path_trial::faults()
             }
             out.push_back(
                 fmt::format(
-                    "{}\n{}{}\n  is {}, blame {}, {}: {}\n  at fault:{}", fault, story(target), to_text(target),
-                    to_string(one.judged.kind), to_string(one.judged.blame),
+                    "{}\n{}{}\n  is {}, blame {}, {}: {}\n  at fault:{}", fault, story(target),
+                    to_text(target), to_string(one.judged.kind), to_string(one.judged.blame),
                     one.judged.where ? describe(*one.judged.where) : "nowhere", one.judged.sentence, culprits
                 )
             );
@@ -431,16 +447,16 @@ std::vector<std::string> path_trial::gaps()
             const auto target = target_of(one);
             const auto& real = truths_[target];
             const auto green = weigh(expectation::path, one.judged) == endpoint_answer::pass;
-            const bool missing = real.culprits.empty()
-                                   ? !green
-                                   : is_locatable(target, real) &&
-                                         !(one.judged.where && includes(*one.judged.where, real));
+            const bool missing =
+                real.culprits.empty()
+                    ? !green
+                    : is_locatable(target, real) && !(one.judged.where && includes(*one.judged.where, real));
             if (missing) {
                 out.push_back(
                     fmt::format(
-                        "{}{}: {}, blame {}, {}: {}", story(target), to_text(target), to_string(one.judged.kind),
-                        to_string(one.judged.blame), one.judged.where ? describe(*one.judged.where) : "nowhere",
-                        one.judged.sentence
+                        "{}{}: {}, blame {}, {}: {}", story(target), to_text(target),
+                        to_string(one.judged.kind), to_string(one.judged.blame),
+                        one.judged.where ? describe(*one.judged.where) : "nowhere", one.judged.sentence
                     )
                 );
             }

@@ -20,10 +20,10 @@ struct tally {
     std::size_t endpoints = 0;
     std::size_t orders = 0;
     std::size_t spoken_for = 0; // wrong verdicts that an endpoint has from its neighbours
-    std::size_t innocent = 0; // nobody keeps anything from it
-    std::size_t green = 0;    // of those
-    std::size_t locatable = 0; // somebody on the way does, and other flows come past that box
-    std::size_t located = 0;   // of those
+    std::size_t innocent = 0;   // nobody keeps anything from it
+    std::size_t green = 0;      // of those
+    std::size_t locatable = 0;  // somebody on the way does, and other flows come past that box
+    std::size_t located = 0;    // of those
     void add(const tally& other);
 };
 
@@ -50,8 +50,8 @@ private:
         std::map<std::size_t, std::vector<std::size_t>> culprits; // and the way on which it was met
         std::optional<std::size_t> first_hand;                    // who spoke last to the first probe
         std::vector<std::size_t> way;                             // of that probe
-        std::set<std::size_t> impostors; // who answered in the server's name
-        std::set<std::size_t> tellers;   // who sent an ICMP error about it
+        std::set<std::size_t> impostors;                          // who answered in the server's name
+        std::set<std::size_t> tellers;                            // who sent an ICMP error about it
         bool left_site = false;
         bool met_server = false; // whose own answer was heard, on one of the ways
     };
@@ -65,6 +65,7 @@ private:
     [[nodiscard]] bool is_shown(
         const endpoint& target, std::size_t culprit, const std::vector<std::size_t>& way, bool by_others
     );
+    bool is_shown_alike(const endpoint& target, std::size_t culprit, const std::vector<std::size_t>& way);
     [[nodiscard]] bool is_nearer(const endpoint& target, std::size_t impostor);
     [[nodiscard]] bool may_blame(const verdict& judged, const truth& real) const;
     [[nodiscard]] bool includes(const location& where, const truth& real) const;
@@ -77,7 +78,7 @@ private:
     virtual_path quiet_; // the same without loss and limits, to ask what could be seen
     std::map<endpoint, truth> truths_;
     std::map<endpoint, std::set<std::size_t>> heard_; // where on its way answers to a walk come from
-    std::vector<endpoint> targets_; // of the plan
+    std::vector<endpoint> targets_;                   // of the plan
     time_point now_{std::chrono::hours{1}};
     std::size_t orders_ = 0;
     std::size_t spoken_for_ = 0;

@@ -303,6 +303,7 @@ class Table(unittest.TestCase):
 
     def test_rows(self):
         rows = [row for row in self.rows if not self.chosen or any(text in row.name for text in self.chosen)]
+        self.assertTrue(rows, f"no row's name has any of {self.chosen}")
         counts = {"ok": 0, "again": 0, "FAIL": 0, "LAB": 0}
         with contextlib.ExitStack() as labs, concurrent.futures.ThreadPoolExecutor(self.workers) as pool:
             places = queue.SimpleQueue()

@@ -41,8 +41,9 @@ PROXIES = [
       for host, pair in (("site", (0, 1)), ("isp", (1, 2)), ("internet", (2, 3)))),
     taken("synproxy, site", "synproxy", "site", intercepted(1, 2)),
     taken("synproxy, isp", "synproxy", "isp", intercepted(2, 3)),
-    taken("synproxy, internet: only the received TTL and the late window tell it", "synproxy", "internet",
-          intercepted(3, 4)),
+    Row("synproxy, internet: as servers at two distances behind one address",
+        (fault("synproxy", "internet", port=4200, address=PRIMARY),), signaling(UNPROVEN),
+        {"signaling": "unproven", "signaling-dr": "pass"}),
     taken6("redirect, site, IPv6", "redirect", "site", intercepted(0, 1)),
     taken6("tproxy, isp, IPv6", "tproxy", "isp", intercepted(1, 2)),
     taken6("synproxy, site, IPv6", "synproxy", "site", intercepted(1, 2)),
@@ -186,7 +187,58 @@ ICMP = [
         (at("provisioning", blocked(1, 2), A, 443), at("provisioning", OPEN)), {"provisioning": "fail"}, proof=False),
 ]
 
-ROWS = [*PROXIES, *CUT_DATA, *ICMP]
+# Distances that are not what they seem, and nobody to blame.
+NEAR_SERVER = Outcome(("open", "unproven"), ("unknown",))
+DISTANCES = [
+    Row("one port's server is a hop nearer: a balancer", (fault("ttl-set", "server", port=4200, address=PRIMARY, ttl=65,
+                                                                way="back", hook="output"),),
+        signaling(NEAR_SERVER), {"signaling": "pass unproven", "signaling-dr": "pass"}, proof=False),
+    Row("one port's server is a hop farther: a balancer", (fault("ttl-set", "server", port=443, address=A, ttl=63,
+                                                                 way="back", hook="output"),),
+        (at("provisioning", OPEN, A, 443), at("provisioning", NEAR_SERVER, A, 80), at("provisioning", OPEN, B)),
+        {"provisioning": "pass unproven"}, proof=False),
+    Row("refusals of 2100 on come from a hop nearer", (fault("ttl-set", "server", port="2100-2499", proto="tcp", ttl=65,
+                                                             address=CONNECT_AT[0], way="back", hook="output"),),
+        (at("session", Outcome(("open", "closed", "unproven"), ("unknown", "service")), CONNECT_AT[0], (2100, 2499)),
+         at("session", LET_THROUGH)), {"session": "pass unproven"}, proof=False),
+    *(Row(f"the {host} sets the TTL of one port anew", (fault("ttl-set", host, port=443, address=A, ttl=64),),
+          (at("provisioning", NEAR_SERVER, A, 443), at("provisioning", OPEN)), {"provisioning": "pass unproven"},
+          proof=False) for host in ("site", "isp")),
+    Row("the isp sets the TTL of all TCP to two networks anew",
+        tuple(fault("ttl-set", "isp", proto="tcp", address=to, ttl=64) for to in ("54.0.0.0/8", "198.51.100.0/24")),
+        (at("provisioning", NEAR_SERVER), at("signaling", NEAR_SERVER), at("data", PERMITTED)),
+        {"data": "pass"}, proof=False),
+    Row("the site sets the TTL of one port's answers anew",
+        (fault("ttl-set", "site", port=443, address=A, ttl=64, way="back"),),
+        (at("provisioning", NEAR_SERVER, A, 443), at("provisioning", OPEN, A, 80), at("provisioning", OPEN, B)),
+        {"provisioning": "pass unproven"}, proof=False),
+    Row("a proxy of the site, while the isp sets the TTL of others anew: the twin",
+        (fault("redirect", "site", port=4200, address=PRIMARY), fault("ttl-set", "isp", port=443, address=A, ttl=64)),
+        (*signaling(intercepted(0, 1)), at("provisioning", NEAR_SERVER, A, 443)), SIGNALING, proof=False),
+]
+
+# Routers that speak of one transport only: their silence is no evidence about the other.
+MUTE = [*(fault("hop-silent", host, proto="tcp") for host in ("isp", "internet"))]
+ONE_SIDED = [
+    Row("no router outside speaks of TCP: TCP is well", tuple(MUTE), WELL, WELL_STATES, proof=False),
+    Row("no router outside speaks of TCP, and the server drops: not the isp, nor the edge",
+        (*MUTE, fault("drop", "server", port=443, address=A, proto="tcp")),
+        (at("provisioning", Outcome(("blocked",), ("unknown",), (None, (1, 4))), A, 443), at("provisioning", OPEN)),
+        {"provisioning": "fail"}, proof=False),
+    Row("no router outside speaks of TCP, and the isp drops: the twin",
+        (*MUTE, fault("drop", "isp", port=443, address=A, proto="tcp")),
+        (at("provisioning", Outcome(("blocked",), ("unknown",), (None, (1, 4))), A, 443), at("provisioning", OPEN)),
+        {"provisioning": "fail"}, proof=False),
+    Row("TCP with few hops left is dropped at the isp: TCP is well",
+        (fault("ttl-floor", "isp", proto="tcp", ttl=5),), WELL, {"provisioning": "pass", "request-slot": "pass"},
+        proof=False),
+    Row("TCP with few hops left is dropped at the isp, and the server drops",
+        (fault("ttl-floor", "isp", proto="tcp", ttl=5), fault("drop", "server", port=443, address=A, proto="tcp")),
+        (at("provisioning", Outcome(("blocked",), ("unknown",), (ANY,)), A, 443), at("provisioning", OPEN)),
+        {"provisioning": "fail"}, proof=False),
+]
+
+ROWS = [*PROXIES, *CUT_DATA, *ICMP, *DISTANCES, *ONE_SIDED]
 
 if __name__ == "__main__":
     run_table("answers", ROWS)

@@ -59,6 +59,8 @@ STAYS_SHUT = [
     shut("shut: rejected at the site", "telnet", "pass", fault("reject", "site", port=23), outcome=rejected(1)),
     shut("shut: reset at the site", "telnet", "pass", fault("rst", "site", port=23), outcome=blocked(1, 2)),
     shut("shut: dropped at the isp", "telnet", "pass", fault("drop", "isp", port=23), outcome=blocked(2, 3)),
+    shut("shut or not: dropped by the server itself, or next to it", "telnet", "unproven", fault("drop", "server", port=23),
+         outcome=Outcome(("blocked",), ("unknown",), ((3, 4),))),
     shut("not shut: closed there, but the site lets it through", "telnet", "fail", outcome=CLOSED, says=GATEWAY),
     shut("not shut: nobody at home, but the site lets it through", "telnet", "fail",
          fault("dead-address", address=PRIMARY), outcome=PERMITTED, says=GATEWAY),
@@ -133,7 +135,7 @@ SLOW = [slow(row) for row in (
           (at("provisioning", outcome, A, 443), at("provisioning", OPEN)), {"provisioning": "fail"})
       for what, host, outcome in (
           ("drop", "site", blocked(1, 2)), ("drop", "isp", blocked(2, 3)), ("drop", "server", blocked(3, 4)),
-          ("rst", "site", blocked(1, 2)), ("rst", "isp", blocked(2, 3)), ("rst", "internet", blocked(3, 4)),
+          ("rst", "site", blocked(1, 2)), ("rst", "isp", blocked(2, 3)),
           ("reject", "isp", rejected(2)), ("reject", "internet", rejected(3)), ("reject", "server", REFUSED),
           ("redirect", "site", intercepted(0, 1)), ("tproxy", "isp", intercepted(1, 2)),
           ("synproxy", "isp", intercepted(2, 3)))),

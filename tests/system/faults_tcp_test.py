@@ -8,8 +8,8 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from fault_rows import (CLOSED, LET_THROUGH, OPEN, OWN_FILTER, PERMITTED, REFUSED, Outcome, Row, Span, at,  # noqa: E402
-                        blocked, fault, rejected, run_table)
+from fault_rows import (CLOSED, LET_THROUGH, OPEN, OWN_FILTER, PERMITTED, REFUSED, UNPROVEN, Outcome, Row,  # noqa: E402
+                        Span, at, blocked, fault, rejected, run_table)
 from lab_site import CONNECT_AT, LIMITS, PROVISIONING  # noqa: E402
 
 A, B = PROVISIONING
@@ -112,7 +112,8 @@ RESETS = [
     v4("rst, isp, forward", "rst", "isp", blocked(2, 3)),
     v4("rst, isp, prerouting", "rst", "isp", blocked(1, 2), hook="prerouting"),
     v4("rst, internet, prerouting", "rst", "internet", blocked(2, 3), hook="prerouting"),
-    v4("rst, internet, forward: only the received TTL tells it", "rst", "internet", blocked(3, 4)),
+    Row("rst, internet, forward: as a server that is a hop nearer", (fault("rst", "internet", port=443, address=A),),
+        one_port(UNPROVEN), {"provisioning": "unproven"}),
     v4("really closed", "closed", None, CLOSED, proto="tcp"),
     # Its reset is heard even by a socket bound to the link, and comes with the TTL of a gateway's: not to be told from
     # "rst, site, prerouting" by packets.

@@ -15,11 +15,13 @@ from lab_site import DR, PRIMARY  # noqa: E402
 SERVER6 = "2600:1f18:1::10"
 IN_IPV6 = {"values": {"eschat-govcloud": {"signaling_primary": [PRIMARY], "data_primary": [SERVER6]}}}
 PART, REST = (4200, 4203), (4204, 4208)
+PERHAPS = Outcome(("permitted", "unproven"), ("unknown",))
+LOST = Outcome(("blocked", "unproven"), ("isp", "unknown"), (ANY,))
 
 
-def part(name, what, host, outcome, **options):
+def part(name, what, host, outcome, also=(), **options):
     """4200-4203 of the one server are as said; its other ports and the other server are let through."""
-    return Row(name, (fault(what, host, port="4200-4203", address=PRIMARY, **options),),
+    return Row(name, (*also, fault(what, host, port="4200-4203", address=PRIMARY, **options)),
                (at("data", outcome, PRIMARY, PART), at("data", PERMITTED, PRIMARY, REST), at("data-dr", PERMITTED, DR),
                 Span("data", PRIMARY, ("4200-4203",), outcome)),
                {"data": "fail", "data-dr": "pass", "signaling": "pass"})
@@ -76,6 +78,20 @@ DATAGRAMS = [
         (fault("drop", "site", proto="udp"),),
         (at("data", blocked(1, 2), PRIMARY, 4200), at("data-dr", blocked(1, 2), DR, 4200), at("provisioning", OPEN)),
         {"data": "fail", "data-dr": "fail", "provisioning": "pass"}),
+    *(Row(name, faults, (at("data", PERHAPS), at("data-dr", PERHAPS), at("provisioning", OPEN)),
+          {"data": "pass unproven", "data-dr": "pass unproven", "provisioning": "pass"}, proof=False)
+      for name, faults in (
+          ("no router outside speaks of datagrams: nothing is dropped",
+           tuple(fault("hop-silent", host, proto="udp") for host in ("isp", "internet"))),
+          ("the isp's router does not speak of datagrams: nothing is dropped", (fault("hop-silent", "isp", proto="udp"),)),
+          ("datagrams with few hops left are dropped at the site", (fault("ttl-floor", "site", proto="udp", ttl=5),)),
+          ("datagrams with few hops left are dropped at the isp", (fault("ttl-floor", "isp", proto="udp", ttl=5),)))),
+    part("the internet's router does not speak of TCP, and the isp drops datagrams", "drop", "isp", blocked(2, 3),
+         also=(fault("hop-silent", "internet", proto="tcp"),), proto="udp"),
+    Row("the last router has lost its link and speaks rarely: no datagram is let through",
+        (fault("last-link-down"), fault("icmp-limited", "internet")),
+        (at("data", LOST), at("data-dr", LOST), at("signaling", Outcome(("blocked",), (ANY,), (ANY,)))),
+        {"signaling": "fail", "data": "fail unproven", "data-dr": "fail unproven"}, proof=False),
     Row("loss of a tenth of the datagrams is no block", (fault("loss", "site", proto="udp", percent=10),),
         (at("data", Outcome(("permitted", "unproven"))), at("data-dr", Outcome(("permitted", "unproven")))),
         proof=False),

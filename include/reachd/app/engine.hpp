@@ -85,6 +85,7 @@ public:
     void refresh();
 
 private:
+    static local_network look_around();
     struct row_work {
         rotation turn;
         time_point last_whole{};

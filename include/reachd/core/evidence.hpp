@@ -23,6 +23,8 @@ namespace reachd {
 enum class origin : std::uint8_t {
     unchecked,    // nothing was measured about it
     near,         // from a box on the way: forged or proxied
+    outdone,      // from as far as others, and arriving with fewer hops behind it
+    disguised,    // from nearer than others, and arriving with no fewer hops behind it
     consistent,   // from the distance at which the destination itself speaks on another flow
     contradicted, // another flow gets past that distance, and nothing proves that they share their way
     inconclusive, // no control flow gets that far
@@ -86,6 +88,17 @@ public:
         std::optional<flow> by;
     };
     [[nodiscard]] listening heard_since(const flow& which, unsigned hop_limit) const;
+    // Whether silence of that hop proves nothing of a flow of this transport: routers may report one
+    // transport and not the other. It does once the hop has answered another flow of the same transport, or
+    // while no flow of that transport was seen any farther; not for datagrams farther than just past the
+    // edge.
+    [[nodiscard]] bool is_mute_for(const flow& which, unsigned hop_limit) const;
+    // Whether that hop has said "time exceeded" to another flow of the same transport.
+    [[nodiscard]] bool is_heard_alike(const flow& which, unsigned hop_limit) const;
+    // Whether that hop is where a box rejects other flows, to whatever address.
+    [[nodiscard]] bool is_rejecting(const flow& which, unsigned hop_limit) const;
+    // This machine's DNS servers, as UDP flows from that vantage: the firewall lets them through.
+    [[nodiscard]] std::vector<flow> dns_flows(const std::string& vantage, family protocol) const;
 
     // The hop with this number on the way to an address: as its own flows met it, else as most did.
     [[nodiscard]] hop hop_at(const flow& which, unsigned number) const;
@@ -98,12 +111,15 @@ private:
     where_met(const flow& which, unsigned number, const flow& other) const;
     using place = std::pair<std::string, ip_address>;
     [[nodiscard]] origin find_origin(const flow& which) const;
+    [[nodiscard]] origin near_or_disguised(const flow& which) const;
+    [[nodiscard]] bool are_alike(const flow& which, const flow& other, unsigned hop_limit) const;
 
     std::map<flow, flow_view> views_;
     mutable std::map<flow, origin> origins_; // asked for again and again for each member of a range
     std::map<place, address_facts> addresses_;
     std::map<std::pair<std::string, family>, path> paths_;
     std::set<std::pair<std::string, family>> forks_;
+    std::vector<ip_address> dns_servers_;
 };
 
 } // namespace reachd

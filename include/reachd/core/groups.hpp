@@ -63,6 +63,9 @@ passage passage_of(const evidence& all, const flow& which);
 inline constexpr unsigned hearings = 2;
 inline constexpr unsigned answers_a_miss = 3; // so often it must answer for each time that it does not
 
+// Tries at a hop that rejects others, before its silence counts.
+inline constexpr unsigned rejection_tries = 6;
+
 // For each member the index of the one that stands for it. Silent members in a row are stood for by the
 // ends and the middle of their row, and by more where those differ; every other member by itself.
 std::vector<std::size_t> silent_representatives(const evidence& all, const group& of);

@@ -27,13 +27,14 @@ struct hop_order {
     bool on_link = false;              // socket bound to the link: this machine's own answers are not heard
     std::string payload;               // of a datagram; "" for one zero byte
     bool needs_icmp = false;           // a hop's ICMP error is the evidence: not to be lost to its rate limit
-    bool expects_silence = false; // its like was dropped before that hop: no ICMP error is to be expected
-    bool shared = false;          // every row's verdicts may rest on it
-    bool keeps_port = false;      // from the flow's own source port, one after the other: ways fork
+    bool expects_silence = false;  // its like was dropped before that hop: no ICMP error is to be expected
+    bool shared = false;           // every row's verdicts may rest on it
+    std::uint16_t source_port = 0; // to leave from; 0: any
+    bool keeps_port = false;       // from the flow's own source port, one after the other: ways fork
 
     [[nodiscard]] auto key() const
     {
-        return std::tie(which, hop_limit, min_ttl, on_link, payload, keeps_port);
+        return std::tie(which, hop_limit, min_ttl, on_link, payload, source_port, keeps_port);
     }
     bool operator==(const hop_order& other) const { return key() == other.key(); }
     auto operator<=>(const hop_order& other) const { return key() <=> other.key(); }

@@ -117,7 +117,8 @@ enum class endpoint_answer : std::uint8_t {
     fail,      // proven otherwise
     undecided, // neither
 };
-endpoint_answer weigh(expectation expect, const verdict& judged);
+endpoint_answer
+weigh(expectation expect, const verdict& judged, const std::optional<ip_address>& target = std::nullopt);
 
 // --- the steps of evaluate(), each for itself ---
 

@@ -43,11 +43,14 @@ bool is_rejection(const outcome& what, const ip_address& target);
 // The target, or somebody in its name, answered: handshake, RST, reply, ICMP unreachable from it.
 bool is_answer(const outcome& what, const ip_address& target);
 bool is_silence(const outcome& what);
+// Our own port, off "10.77.1.2:41002" or "[fd77::2]:41002"; 0 where it had none.
+std::uint16_t source_port_of(const observation& seen);
 
 // One flow's observations, put in order.
 struct flow_view {
     // By hop limit.
-    std::map<unsigned, ip_address> transit; // the box that said time exceeded
+    std::map<unsigned, ip_address> transit;          // the box that said time exceeded
+    std::map<unsigned, std::uint16_t> transit_ports; // our own port, the last time
     // Time exceeded in the destination's own name: there a box translates its address (DNAT) and the name of
     // its errors with it (conntrack does).
     std::set<unsigned> translated;

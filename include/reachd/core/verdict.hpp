@@ -66,7 +66,8 @@ struct verdict {
 // What this machine knows of its own network without sending anything.
 struct local_network {
     std::vector<ip_address> gateways;
-    std::vector<ip_block> on_link; // directly connected blocks
+    std::vector<ip_block> on_link;       // directly connected blocks
+    std::vector<ip_address> dns_servers; // those that this machine asks
     bool operator==(const local_network&) const = default;
 };
 

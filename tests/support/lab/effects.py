@@ -45,6 +45,10 @@ class Effects:
         order = ("route", "address", "link", "neigh")
         return sorted(set(self.commands.get(host, [])), key=lambda command: (order.index(command.split()[0]), command))
 
+    def translations(self, host):
+        """The rules that conntrack asks once, for the first packet of a connection."""
+        return [rule for chain in ("nat_prerouting", "nat_output") for rule in self.rules.get((host, chain), [])]
+
     def foreign_tables(self, host):
         """The tables, as "inet name", of the rulesets that somebody else wrote."""
         return {" ".join(found.groups()) for text in self.foreign.get(host, ()) for found in TABLE_OPENS.finditer(text)}

@@ -74,7 +74,13 @@ FAULTS = {
     "icmp-limited": Fault("a box sends few ICMP errors",
                           (opt.AT, opt.choice("budget", "kernel", policies.ICMP_BUDGETS)),
                           policies.icmp_limited),
-    "hop-silent": Fault("a router never says that a packet's time is over", (opt.ROUTER,), policies.hop_silent),
+    "hop-silent": Fault("a router never says that a packet's time is over", (opt.ROUTER, opt.PROTO),
+                        policies.hop_silent),
+    "ttl-floor": Fault("a router drops what has few hops left", (opt.ROUTER, opt.TTL, *opt.SELECTORS),
+                       policies.ttl_floor),
+    "ttl-set": Fault("a box sets the TTL of what it forwards, or a server of what it answers",
+                     (opt.AT, opt.TTL, *opt.SELECTORS, opt.HOOK, opt.choice("way", "out", ("out", "back"))),
+                     policies.ttl_set),
     "default-deny": Fault("the site forwards only what these nft rules accept", (opt.RULES, opt.RULES_FILE),
                           policies.default_deny),
     "dead-address": Fault("the server does not answer for one address", (opt.ADDRESS_NEEDED,), policies.dead_address),
@@ -98,6 +104,8 @@ FAULTS = {
                         (), _commands("client", "address del 10.77.1.2/24 dev wired",
                                       "address del fd77:1::2/64 dev wired", "route del ::/0 dev wired")),
     "no-gateway": Fault("the site box is deaf on its inside: its ARP does not answer", (), _no_gateway),
+    "last-link-down": Fault("the last router has lost its link to the server",
+                            (), _commands("internet", "link set hosting down")),
     "uplink-down": Fault("the site box has lost its outside link", (), _commands("site", "link set wan down")),
 }
 

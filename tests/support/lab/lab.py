@@ -227,6 +227,8 @@ class Lab:
             self._apply_sysctls(host, after.sysctls.get(host, {}), former.setdefault(host, {}))
             if before.ruleset(host) != after.ruleset(host):
                 system.nft(topology.namespace_of(self.id, host), after.ruleset(host, before.foreign_tables(host)))
+            if before.translations(host) != after.translations(host):  # a port used again is not the old connection
+                system.in_namespace(topology.namespace_of(self.id, host), system.forget_connections)
         for host in topology.HOSTS:
             if before.listeners.get(host) and not after.listeners.get(host):
                 self._stop(f"listener-{host}")

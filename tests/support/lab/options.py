@@ -62,6 +62,12 @@ def _percent(text):
     return text
 
 
+def _ttl(text):
+    if not (text.isdigit() and 1 <= int(text) <= 255):
+        raise ValueError("a whole number from 1 to 255")
+    return text
+
+
 def _milliseconds(text):
     number = text.removesuffix("ms")
     if not (number.isdigit() and 0 <= int(number) <= 5000):
@@ -99,6 +105,7 @@ SELECTORS = (PROTO, PORT, ADDRESS)
 PORT_NEEDED = dataclasses.replace(PORT, default=REQUIRED)
 ADDRESS_NEEDED = dataclasses.replace(ADDRESS, default=REQUIRED)
 PERCENT = Option("percent", REQUIRED, _percent, "N")
+TTL = Option("ttl", REQUIRED, _ttl, "N")
 DNS_NAME = Option("name", None, _dns_name, "NAME")
 ROUTER = Option("at", "site", lambda text: nearest("router", text, ROUTERS), "ROUTER")
 BOX = Option("at", "site", lambda text: nearest("box", text, ("client", *ROUTERS)), "BOX")

@@ -105,7 +105,21 @@ def icmp_limited(effects, options):
 
 
 def hop_silent(effects, options):
-    effects.rules[options["at"], "output"] += [f"{family} type time-exceeded drop" for family in ("icmp", "icmpv6")]
+    quoted = {None: ("", ""), "tcp": ("@th,136,8 6 ", "@th,112,8 6 "), "udp": ("@th,136,8 17 ", "@th,112,8 17 ")}
+    for family, protocol in zip(("icmp", "icmpv6"), quoted[options.get("proto")]):  # of the packet that it speaks of
+        effects.rules[options["at"], "output"].append(f"{family} type time-exceeded {protocol}drop")
+
+
+def ttl_floor(effects, options):
+    for low in (f"ip ttl < {options['ttl']}", f"ip6 hoplimit < {options['ttl']}"):
+        add(effects, options, f"{low} drop")
+
+
+def ttl_set(effects, options):
+    for field, family in (("ip ttl", "ipv4"), ("ip6 hoplimit", "ipv6")):
+        if family in families(options.get("address")):
+            which = match(options, backwards=options["way"] == "back")
+            effects.rules[options["at"], chain_of(options)].append(f"{which} {field} set {options['ttl']}".strip())
 
 
 def default_deny(effects, options):

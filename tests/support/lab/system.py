@@ -8,6 +8,8 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import threading
 import time
@@ -15,6 +17,8 @@ import time
 from .errors import LabError
 
 CLONE_NEWNET = 0x40000000  # linux/sched.h
+NETLINK_NETFILTER, NLM_F_REQUEST, NLM_F_ACK, NLMSG_ERROR = 12, 1, 4, 2  # linux/netlink.h
+CONNTRACK_DELETE = 1 << 8 | 2  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE: linux/netfilter/nfnetlink*.h
 NETNS_DIR = pathlib.Path("/run/netns")
 NETNS_ETC = pathlib.Path("/etc/netns")
 EXIT_NEEDED = {"ip": "iproute2", "nft": "nftables", "unbound": "unbound", "openssl": "openssl", "setpriv": "util-linux"}
@@ -49,6 +53,15 @@ def ip_batch(namespace, lines, *family):
 def nft(namespace, ruleset):
     """Loads an nft ruleset into a namespace as one transaction."""
     run("ip", "netns", "exec", namespace, "nft", "-f", "-", stdin=ruleset)
+
+
+def forget_connections():
+    """Empties this namespace's table of connections, as `conntrack -F` does."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as channel:
+        channel.send(struct.pack("=IHHII", 20, CONNTRACK_DELETE, NLM_F_REQUEST | NLM_F_ACK, 1, 0) + bytes(4))
+        _, kind, _, _, _, error = struct.unpack_from("=IHHIIi", channel.recv(4096))
+        if kind != NLMSG_ERROR or error:
+            raise OSError(-error, "conntrack: cannot empty the table of connections")
 
 
 def in_namespace(namespace, function, *arguments):
