@@ -26,4 +26,13 @@ inline byte_vector hmac_sha256(byte_view key, byte_view data)
     return hmac_with(EVP_sha256(), key, data);
 }
 
+inline byte_vector sha256(byte_view data)
+{
+    byte_vector out(EVP_MAX_MD_SIZE);
+    unsigned size = 0;
+    ::EVP_Digest(data.data(), data.size(), out.data(), &size, EVP_sha256(), nullptr);
+    out.resize(size);
+    return out;
+}
+
 } // namespace reachd::test

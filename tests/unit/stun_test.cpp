@@ -83,6 +83,25 @@ TEST(stun, reads_the_responses_of_rfc_5769)
     EXPECT_TRUE(integrity_holds(sample_ipv6, integrity::sha1, sample_password, hmac_sha1));
 }
 
+// RFC 8489 appendix B.1 as corrected by erratum 6268: long-term credentials, SHA-256, USERHASH.
+TEST(stun, reads_the_request_of_rfc_8489_appendix_b)
+{
+    const auto bytes = bytes_of(R"(
+        00010090 2112a442 78ad3433 c6ad72c0 29da412e
+        001e0020 4a3cf38f ef6992bd a952c678 0417da0f 24819415 569e60b2 05c46e41 407f1704
+        00150029 6f624d61 744a6f73 32414141 43662f2f 3439396b 39353464 364f4c33 346f4c39 46535476
+        79363473 41000000 0014000b 6578616d 706c652e 6f726700 001d0004 00020000
+        001c0020 b5c7bf00 5b6c52a2 1c51c5e8 92f81924 136296cb 927c4314 9309278c c6518e65)");
+    const auto key = test::sha256(text("\u30DE\u30C8\u30EA\u30C3\u30AF\u30B9:example.org:TheMatrIX"));
+    const auto got = decode(bytes);
+    ASSERT_TRUE(got) << got.error().detail;
+    EXPECT_EQ(got->message.realm, "example.org");
+    EXPECT_EQ(got->message.nonce, "obMatJos2AAACf//499k954d6OL34oL9FSTvy64sA");
+    EXPECT_EQ(got->not_understood, (std::vector<std::uint16_t>{0x1e, 0x1d})); // USERHASH, PASSWORD-ALGORITHM
+    EXPECT_TRUE(integrity_holds(bytes, integrity::sha256, key, hmac_sha256));
+    EXPECT_FALSE(integrity_holds(bytes, integrity::sha256, text("TheMatrIX"), hmac_sha256));
+}
+
 message full()
 {
     message out;
