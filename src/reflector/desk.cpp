@@ -223,6 +223,12 @@ std::optional<wire::reply_body> desk::reply_to(
     return wire::echo{.received_us = us, .sent_us = us};
 }
 
+bool desk::may_answer(time_point now)
+{
+    constexpr std::size_t answer_bytes = 48; // docs/WIRE.md
+    return guard_.may_send(answer_bytes, now) == drop::none;
+}
+
 byte_vector desk::encode_answer(const due_answer& what) const
 {
     return wire::encode_reply({.nonce = what.nonce, .body = what.body}, signer_of(what.owner.get()));

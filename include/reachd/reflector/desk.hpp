@@ -48,7 +48,8 @@ public:
     void replace_keys(const std::vector<wire::key>& keys) { keys_.replace(keys); }
     handled handle(const arrival& what, time_point now);
 
-    // The answer that is due, as bytes; empty when there is no room for it in what may be sent.
+    // Whether the bucket of all ports together has room for one more answer; takes its place.
+    bool may_answer(time_point now);
     byte_vector encode_answer(const due_answer& what) const;
     void answer_sent(const due_answer& what, wire::sending how, std::size_t bytes, time_point now);
     byte_vector
