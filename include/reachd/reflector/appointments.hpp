@@ -83,6 +83,7 @@ public:
 
     [[nodiscard]] std::size_t waiting() const { return waiting_; }
     [[nodiscard]] std::size_t records() const { return by_token_.size(); }
+    [[nodiscard]] std::size_t queued() const { return queue_.size(); }
 
 private:
     struct record {
