@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/reflector/config.hpp"
 
+#include "reachd/core/json.hpp"
+
+#include <fstream>
 #include <gtest/gtest.h>
+#include <iterator>
 
 namespace reachd::reflector {
 namespace {
@@ -56,6 +60,23 @@ TEST(reflector_config, every_key_is_read)
         .connect_backs = 14
     };
     EXPECT_EQ(got->limits, wanted);
+}
+
+// The defaults of the schema, read as a configuration, change nothing.
+TEST(reflector_config, the_defaults_of_the_schema_are_those_of_the_program)
+{
+    std::ifstream file{REACHD_SOURCE_DIR "/config/schema/reflector.schema.json"};
+    const std::string text{std::istreambuf_iterator<char>{file}, {}};
+    const auto schema = parse_json(text, "schema", comments::refused);
+    ASSERT_TRUE(schema);
+    json defaults = json::object();
+    for (const auto& [key, member] : schema->value["properties"]["limits"]["properties"].items()) {
+        defaults["limits"][key] = member["default"];
+    }
+    EXPECT_EQ(defaults["limits"].size(), 14U);
+    const auto got = parse_config(dump(defaults), "c.json");
+    ASSERT_TRUE(got) << to_text(got.error()[0]);
+    EXPECT_EQ(got->limits, limits{});
 }
 
 TEST(reflector_config, faults_name_the_line_and_the_nearest_key)
