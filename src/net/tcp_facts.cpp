@@ -24,6 +24,9 @@ std::optional<tcp_facts> read_tcp_facts(int fd)
         .retransmitted = info.tcpi_total_retrans,
         .bytes_acknowledged = info.tcpi_bytes_acked,
         .peer_window = {},
+        .segments_in = info.tcpi_segs_in,
+        .segments_out = info.tcpi_segs_out,
+        .unanswered_probes = info.tcpi_probes,
     };
     if (size >= offsetof(tcp_info, tcpi_snd_wnd) + sizeof info.tcpi_snd_wnd) {
         out.peer_window = info.tcpi_snd_wnd;

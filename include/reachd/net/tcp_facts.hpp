@@ -19,6 +19,9 @@ struct tcp_facts {
     std::uint32_t retransmitted = 0;          // in its whole life: tcpi_total_retrans
     std::uint64_t bytes_acknowledged = 0;     // tcpi_bytes_acked: with one for the SYN and one for the FIN
     std::optional<std::uint32_t> peer_window; // tcpi_snd_wnd, Linux 5.4
+    std::uint32_t segments_in = 0;            // tcpi_segs_in: pure acknowledgements and keep-alives too
+    std::uint32_t segments_out = 0;           // tcpi_segs_out
+    unsigned unanswered_probes = 0;           // keep-alives: tcpi_probes
 };
 
 std::optional<tcp_facts> read_tcp_facts(int fd);
