@@ -8,6 +8,8 @@
 #include "reachd/net/tls_probe.hpp"
 #include "reachd/net/udp_probe.hpp"
 
+#include <algorithm>
+
 namespace reachd {
 
 namespace asio = boost::asio;
@@ -113,11 +115,12 @@ greet(asio::ip::tcp::socket& socket, endpoint_order order, std::shared_ptr<asio:
     const auto facts = read_tcp_facts(socket.native_handle());
     const auto before = facts ? facts->bytes_acknowledged : 0;
     auto host = host_of(order);
+    tls_peer peer{.name = order.name, .other_names = order.tls_names};
     switch (order.greet) {
     case greeting::none: co_return co_await tcp_confirm(socket, order.confirm, deadline);
-    case greeting::tls: co_return co_await tls_greeting(socket, std::move(trust), order.name, deadline);
+    case greeting::tls: co_return co_await tls_greeting(socket, std::move(trust), std::move(peer), deadline);
     case greeting::tls_unverified: {
-        std::string nobody;
+        tls_peer nobody;
         auto said = co_await tls_greeting(socket, std::move(trust), std::move(nobody), deadline);
         co_return co_await go_by_tcp(socket, std::move(said), before, deadline);
     }
@@ -150,6 +153,8 @@ check_tcp(endpoint_order order, std::shared_ptr<asio::ssl::context> trust, befor
             break;
         }
         auto said = co_await greet(*made.socket, order, trust);
+        const auto in_all = segments_when_closed(made.socket->native_handle());
+        said.packets = in_all - std::min(in_all, seen.back().packets);
         said.attempt = attempt;
         settle_wait(said, order.timeout);
         seen.push_back(std::move(said));
@@ -179,6 +184,27 @@ asio::awaitable<std::vector<observation>> check_udp(endpoint_order order, before
 }
 
 } // namespace
+
+endpoint_order order_for(const plan& what, const outbound_row& row, const endpoint_state& one)
+{
+    const auto& limits = what.config.limits;
+    endpoint_order order{
+        .target = {*one.address, one.port, one.transport},
+        .name = one.name.ends_with('.') ? one.name.substr(0, one.name.size() - 1) : one.name,
+        .payload = row.payload,
+        .expect_reply = row.expect_reply,
+        .tls_names = row.tls_names,
+        .attempts = limits.attempts,
+        .timeout = limits.connect_timeout,
+    };
+    const auto from = std::ranges::find(what.vantages, one.vantage, &vantage::name);
+    if (from != what.vantages.end()) {
+        order.way = {.interface = from->interface, .source = from->source};
+    }
+    order.greet = greeting_for(row, one.name, one.port);
+    order.confirm = row.expect == expectation::service ? confirm_with::line_end : confirm_with::fin;
+    return order;
+}
 
 asio::awaitable<std::vector<observation>>
 check_endpoint(endpoint_order order, std::shared_ptr<asio::ssl::context> trust, before_retry retry)

@@ -32,7 +32,10 @@ std::string text_of(const json& report, const cli_check& options, const page& fo
     if (options.format == "json") {
         return dump(report, 2) + '\n';
     }
-    return options.format == "jsonl" ? jsonl(report) : render_report(report, format);
+    if (options.format == "jsonl") {
+        return jsonl(report);
+    }
+    return render_report(report, format) + '\n' + render_traffic(report, format);
 }
 
 // Sends nothing: also not to DNS.
@@ -103,6 +106,9 @@ int command_check(const cli_common& common, const cli_check& options)
     if (!result) {
         std::fprintf(stderr, "reachctl: %s\n", result.error().detail.c_str());
         return exit_faulty_files; // the trust store that they name
+    }
+    for (const auto& warning : result->warnings) {
+        std::fprintf(stderr, "reachctl: %s\n", warning.c_str());
     }
     auto format = stdout_page(common.colour);
     if (!options.output.empty()) {

@@ -4,6 +4,7 @@
 #include "reachd/app/cli.hpp"
 #include "reachd/app/site_check.hpp"
 #include "reachd/core/json.hpp"
+#include "reachd/core/nat64.hpp"
 #include "reachd/net/local_network_reader.hpp"
 #include "reachd/net/resolver.hpp"
 #include "reachd/net/socket_options.hpp"
@@ -112,6 +113,28 @@ void check_routes(std::vector<finding>& out)
     }
 }
 
+// RFC 7050: a DNS64 gives itself away by AAAA records of a name that has none.
+void check_nat64(const std::vector<std::string>& servers, std::vector<finding>& out)
+{
+    for (const auto& server : servers) {
+        const auto said = run(ask_server(server, nat64_probe_name, steady::now() + seconds{3}));
+        std::vector<ip_address> addresses;
+        for (const auto& one : said.addresses) {
+            addresses.push_back(one.address);
+        }
+        if (const auto prefix = nat64_prefix(addresses)) {
+            out.push_back({
+                health::good,
+                "nat64",
+                fmt::format(
+                    "DNS server {} makes IPv6 addresses in {} of IPv4 ones: there is a NAT64.", server,
+                    to_text(*prefix)
+                ),
+            });
+        }
+    }
+}
+
 void check_names(const plan* what, std::vector<finding>& out)
 {
     const auto servers = resolver::system_servers();
@@ -119,6 +142,7 @@ void check_names(const plan* what, std::vector<finding>& out)
         out.push_back({health::bad, "dns", "No DNS server is configured (/etc/resolv.conf)."});
         return;
     }
+    check_nat64(servers, out);
     std::string name;
     if (what) {
         for (const auto& row : what->rows) {
@@ -171,6 +195,28 @@ void check_trust(const plan* what, std::vector<finding>& out)
         "tls",
         trust ? "The trust store can be read." : trust.error().detail + ".",
     });
+    if (!trust || !what) {
+        return;
+    }
+    for (const auto& unusable : add_trust(**trust, what->config.tls_extra_ca_files)) {
+        out.push_back({health::limited, "tls", unusable + "."});
+    }
+    for (const auto& row : what->rows) {
+        const auto* outbound = std::get_if<outbound_row>(&row.what);
+        for (const auto& owner : outbound ? outbound->tls_roots : std::vector<std::string>{}) {
+            const bool held = holds_root_of(**trust, owner);
+            out.push_back({
+                held ? health::good : health::limited,
+                "tls",
+                held ? fmt::format("A root of {} is trusted, as {} needs.", owner, row.id)
+                     : fmt::format(
+                           "No root of {} is in tls.ca_file or tls.extra_ca_files: where {} meets a "
+                           "certificate under one, it is unproven.",
+                           owner, row.id
+                       ),
+            });
+        }
+    }
 }
 
 std::vector<finding> examine(const paths& where)

@@ -142,7 +142,8 @@ json config_answer(const config& site)
           {"connect_timeout_ms", limits.connect_timeout.count()},
           {"attempts", limits.attempts},
           {"icmp_per_hop_per_s", limits.icmp_per_hop_per_s},
-          {"samples_per_block", limits.samples_per_block}}},
+          {"samples_per_block", limits.samples_per_block},
+          {"nat_entries", limits.nat_entries}}},
         {"path",
          {{"edge", site.path.edge ? json(to_text(*site.path.edge)) : json(nullptr)},
           {"site_networks", std::move(networks)}}},
@@ -151,7 +152,7 @@ json config_answer(const config& site)
         {"idle",
          {{"udp_rungs_s", seconds_json(site.idle.udp_rungs)},
           {"tcp_rungs_s", seconds_json(site.idle.tcp_rungs)}}},
-        {"tls", {{"ca_file", site.tls_ca_file}}},
+        {"tls", {{"ca_file", site.tls_ca_file}, {"extra_ca_files", site.tls_extra_ca_files}}},
         {"http", {{"listen", site.http_listen}}},
     };
 }

@@ -3,6 +3,7 @@
 
 #include "reachd/app/commands.hpp"
 #include "reachd/app/site_check.hpp"
+#include "reachd/app/status_notice.hpp"
 #include "reachd/core/json.hpp"
 #include "reachd/net/control_server.hpp"
 #include "reachd/net/deadline.hpp"
@@ -61,6 +62,7 @@ private:
     void tell_row(const row_change& change);
     void tell_idle(std::size_t row);
     void tell_site();
+    void tell_status();
     void tell_failure(const std::string& task, const std::string& what);
     void publish(const event_kind& kind, json fields);
 
@@ -72,7 +74,7 @@ private:
     event_log log_;
     std::shared_ptr<engine> engine_;
     site_answer told_ = site_answer::unproven;
-    std::string told_status_;
+    status_notice status_;
     asio::signal_set hangups_;
     task_group tasks_;
     control_server server_;
@@ -86,6 +88,7 @@ daemon_process::daemon_process(
       where_{std::move(where)},
       room_{room},
       log_{options.format},
+      status_{context.get_executor()},
       hangups_{context, SIGHUP},
       tasks_{
           context.get_executor(),
@@ -130,6 +133,7 @@ engine_listener daemon_process::make_listener()
         log_.write(events::address_new, what, {{"requirement", engine_->what().rows[row].id}});
         publish(events::address_new, {{"requirement", engine_->what().rows[row].id}, {"address", what}});
     };
+    out.refreshed = [this] { tell_status(); };
     out.round_finished = [this](std::size_t row) {
         tell_site();
         const auto& what = engine_->what().rows[row];
@@ -198,9 +202,12 @@ void daemon_process::tell_site()
         log_.write(events::site_changed, level, state.sentence, {{"state", to_string(state.state)}});
         publish(events::site_changed, {{"state", to_string(state.state)}, {"sentence", state.sentence}});
     }
-    if (state.sentence != told_status_) {
-        told_status_ = state.sentence;
-        notify_service_manager("STATUS=" + state.sentence);
+}
+
+void daemon_process::tell_status()
+{
+    if (engine_) {
+        status_.tell(engine_->state().sentence);
     }
 }
 
@@ -214,6 +221,9 @@ result<std::shared_ptr<engine>> daemon_process::make_engine(std::shared_ptr<cons
     auto trust = make_trust(what->config.tls_ca_file);
     if (!trust) {
         return std::unexpected(trust.error());
+    }
+    for (const auto& warning : add_trust(**trust, what->config.tls_extra_ca_files)) {
+        log_.write(events::root_missing, warning, {});
     }
     auto fitting = std::make_shared<plan>(*what);
     fitting->config.limits.in_flight = std::min(fitting->config.limits.in_flight, room_);
@@ -305,7 +315,7 @@ asio::awaitable<parsed<std::size_t>> daemon_process::reload()
             );
         }
         publish(events::config_rejected, {{"message", to_text(faults.front())}});
-        notify_service_manager("READY=1\nSTATUS=" + told_status_);
+        notify_service_manager("READY=1\nSTATUS=" + status_.told());
         co_return std::unexpected(std::move(faults));
     }
     const auto old = std::exchange(engine_, nullptr);
@@ -319,7 +329,7 @@ asio::awaitable<parsed<std::size_t>> daemon_process::reload()
         {{"file", where_.config.string()}}
     );
     publish(events::config_reloaded, {{"requirements", rows}});
-    notify_service_manager("READY=1\nSTATUS=" + told_status_);
+    notify_service_manager("READY=1\nSTATUS=" + status_.told());
     co_return rows;
 }
 
@@ -354,6 +364,7 @@ asio::awaitable<void> daemon_process::shut_down()
     log_.write(events::stopping, "a signal asked for the end", json::object());
     const auto deadline = steady::now() + stop_time;
     hangups_.cancel();
+    status_.close();
     co_await engine_->stop(deadline);
     co_await server_.stop(deadline);
     tasks_.cancel();

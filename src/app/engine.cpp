@@ -4,6 +4,8 @@
 #include "reachd/app/at_exit.hpp"
 #include "reachd/core/expand.hpp"
 #include "reachd/core/groups.hpp"
+#include "reachd/core/nat64.hpp"
+#include "reachd/core/trace_keeping.hpp"
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/local_network_reader.hpp"
 #include "reachd/net/wall_clock.hpp"
@@ -21,8 +23,6 @@ namespace {
 constexpr seconds server_time{5};
 // getaddrinfo gives a silent server 5 s before it asks the next one (resolv.conf(5), options timeout).
 constexpr seconds system_time{12};
-// Paths change rarely; what was found out about one is looked at anew after this time.
-constexpr std::chrono::minutes trace_age{10};
 // A SYN is sent again after 1 s (RFC 6298 section 2.1) and few round trips take longer.
 constexpr milliseconds doubted_after{1300};
 
@@ -71,7 +71,7 @@ engine::engine(
       listener_{std::move(listener)},
       work_(plan_->rows.size()),
       resolver_{executor_},
-      gate_{executor_, plan_->config.limits, make_seed()},
+      gate_{executor_, plan_->config.limits, state_.sent, make_seed()},
       wake_{executor_},
       rounds_{executor_, forward_failures(listener_)},
       probes_{executor_, forward_failures(listener_)},
@@ -80,6 +80,7 @@ engine::engine(
           plan_,
           state_,
           probes_,
+          gate_,
           make_seed(),
           inquirer::handlers{
               .progressed =
@@ -127,6 +128,7 @@ engine::engine(
       }
 {
     state_.rows.resize(plan_->rows.size());
+    state_.sent.since = wall_now();
     state_.local = read_local_network();
     if (how_far == depth::first_hand) {
         inquirer_.close();
@@ -154,6 +156,8 @@ void engine::inherit(const engine& older)
     }
     state_.local = older.state_.local;
     state_.traces = older.state_.traces;
+    state_.sent.inherit(older.state_.sent);
+    state_.nat64 = older.state_.nat64;
     state_.state = older.state_.state;
     state_.since = older.state_.since;
     refresh();
@@ -188,6 +192,9 @@ void engine::refresh()
                 listener_.row_changed(change);
             }
         }
+    }
+    if (listener_.refreshed) {
+        listener_.refreshed();
     }
 }
 
@@ -359,7 +366,7 @@ asio::awaitable<void> engine::measure_row(std::size_t row, round_kind kind)
         }
     }
     state.endpoints = std::move(endpoints);
-    forget_old_traces(state);
+    forget_old_traces(state_, state, wall_now());
     rotation whole;
     const auto chosen =
         select_round(what.expect, state.endpoints, kind == round_kind::whole ? whole : work_[row].turn);
@@ -412,21 +419,31 @@ asio::awaitable<void> engine::look_up_into(
     const at_exit count_down{leave};
     const auto now = steady::now();
     auto found = co_await resolver_.look_up(std::move(name), now + server_time, now + system_time);
+    state_.sent.asked(found, steady::now());
     (*into)[at] = std::move(found);
 }
 
 asio::awaitable<void> engine::resolve_names(std::size_t row)
 {
     const auto& names = std::get<outbound_row>(plan_->rows[row].what).names;
+    const bool wants_nat64 = !names.empty() && steady::now() >= nat64_due_;
     // Shared with the look-ups, which may outlive this round when the engine is stopped.
-    const auto lookups = std::make_shared<std::vector<name_lookup>>(names.size());
+    const auto lookups = std::make_shared<std::vector<name_lookup>>(names.size() + (wants_nat64 ? 1 : 0));
     const auto of = std::make_shared<round>(executor_);
-    of->left = names.size();
+    of->left = lookups->size();
     for (std::size_t i = 0; i < names.size(); ++i) {
         probes_.spawn(names[i], look_up_into(names[i], lookups, i, of));
     }
+    if (wants_nat64) {
+        nat64_due_ = steady::now() + plan_->config.schedule.sweep_interval;
+        probes_.spawn(nat64_probe_name, look_up_into(nat64_probe_name, lookups, names.size(), of));
+    }
     co_await wait_for(of);
     if (!stopping_) {
+        if (wants_nat64) {
+            state_.nat64 = nat64_after(lookups->back(), state_.nat64);
+            lookups->pop_back();
+        }
         state_.rows[row].lookups = *lookups;
     }
 }
@@ -442,7 +459,7 @@ asio::awaitable<void> engine::probe_endpoint(std::size_t row, std::size_t index,
     };
     const at_exit count_down{leave};
     const auto order =
-        order_for(std::get<outbound_row>(plan_->rows[row].what), state_.rows[row].endpoints[index]);
+        order_for(*plan_, std::get<outbound_row>(plan_->rows[row].what), state_.rows[row].endpoints[index]);
     bool inside = co_await gate_.enter(order.target.address);
     if (!inside) {
         co_return;
@@ -455,12 +472,17 @@ asio::awaitable<void> engine::probe_endpoint(std::size_t row, std::size_t index,
     const at_exit free_place{free};
     const before_retry retry = [this, row, index, &inside, order] {
         suspect_silence(state_.rows[row].endpoints[index], order);
+        state_.sent.lost(order.target, steady::now());
         return gate_.enter_again(order.target.address, &inside);
     };
     const auto doubt = doubt_soon(row, index, order, of);
     auto seen = co_await check_endpoint(order, trust_, retry);
+    state_.sent.ended(order.target, seen, steady::now());
     if (!stopping_) {
-        take_in(state_.rows[row].endpoints[index], std::move(seen));
+        const bool is_new = take_in(state_, state_.rows[row].endpoints[index], std::move(seen));
+        if (is_new) { // else the round's end looks once
+            inquirer_.wake();
+        }
     }
 }
 
@@ -486,79 +508,6 @@ void engine::suspect_silence(endpoint_state& one, const endpoint_order& order)
         one.seen.push_back({.at = wall_now(), .what = no_reply{order.timeout}});
         inquirer_.wake();
     }
-}
-
-void engine::take_in(endpoint_state& one, std::vector<observation> seen)
-{
-    const auto before = look_at(one);
-    one.seen = std::move(seen);
-    if (before == look_at(one)) {
-        return; // nothing new to ask about; the round's end looks once
-    }
-    if (before != first_look::unknown && before != look_at(one)) {
-        // What was found out about it was about another state; how far others get is looked at anew as well.
-        state_.traces.erase({one.vantage, {*one.address, one.port, one.transport}});
-        state_.traces.erase({one.vantage, {*one.address, control_port, transport::udp}});
-    }
-    inquirer_.wake();
-}
-
-void engine::forget_traces(const std::string& vantage, const ip_address& address)
-{
-    std::erase_if(state_.traces, [&](const auto& entry) {
-        return entry.first.vantage == vantage && entry.first.target.address == address;
-    });
-}
-
-void engine::forget_old_traces(const row_state& row)
-{
-    const auto now = wall_now();
-    std::erase_if(state_.traces, [now](const auto& entry) {
-        const auto& target = entry.first.target;
-        const bool is_canary = target == canary_for(target.address.family, target.port);
-        return is_canary && !entry.second.empty() && now - entry.second.front().at > trace_age;
-    });
-    for (const auto& one : row.endpoints) {
-        if (!one.address) {
-            continue;
-        }
-        const auto found = state_.traces.find({one.vantage, {*one.address, one.port, one.transport}});
-        if (found == state_.traces.end() || found->second.empty()) {
-            continue; // nothing to forget
-        }
-        // A silent UDP service says nothing when it is cut off: its passage is looked at anew each round.
-        const auto known = state_.traces.find({one.vantage, {*one.address, control_port, transport::udp}});
-        if (known != state_.traces.end() && now - known->second.front().at > trace_age) {
-            forget_traces(one.vantage, *one.address);
-            continue;
-        }
-        const bool silent_by_nature = one.transport == transport::udp && look_at(one) == first_look::silent;
-        if (silent_by_nature) {
-            state_.traces.erase(found);
-        } else if (now - found->second.front().at > trace_age) {
-            forget_traces(one.vantage, *one.address);
-        }
-    }
-}
-
-endpoint_order engine::order_for(const outbound_row& row, const endpoint_state& one) const
-{
-    const auto& limits = plan_->config.limits;
-    endpoint_order order{
-        .target = {*one.address, one.port, one.transport},
-        .name = one.name.ends_with('.') ? one.name.substr(0, one.name.size() - 1) : one.name,
-        .payload = row.payload,
-        .expect_reply = row.expect_reply,
-        .attempts = limits.attempts,
-        .timeout = limits.connect_timeout,
-    };
-    const auto from = std::ranges::find(plan_->vantages, one.vantage, &vantage::name);
-    if (from != plan_->vantages.end()) {
-        order.way = {.interface = from->interface, .source = from->source};
-    }
-    order.greet = greeting_for(row, one.name, one.port);
-    order.confirm = row.expect == expectation::service ? confirm_with::line_end : confirm_with::fin;
-    return order;
 }
 
 void engine::tell_progress()

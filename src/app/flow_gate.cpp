@@ -11,8 +11,14 @@ namespace reachd {
 
 namespace asio = boost::asio;
 
-flow_gate::flow_gate(asio::any_io_executor executor, const limits_config& limits, std::uint64_t seed)
-    : executor_{std::move(executor)}, pacer_{limits, seed}, pump_timer_{executor_}
+flow_gate::flow_gate(
+    asio::any_io_executor executor, const limits_config& limits, traffic& sent, std::uint64_t seed
+)
+    : executor_{std::move(executor)},
+      pacer_{limits, seed},
+      sent_{sent},
+      most_entries_{limits.nat_entries},
+      pump_timer_{executor_}
 {
 }
 
@@ -48,6 +54,11 @@ void flow_gate::leave()
 void flow_gate::pump()
 {
     while (!closed_) {
+        const auto full_until = sent_.full_until(most_entries_, steady::now());
+        if (full_until && pacer_.waiting() > 0) {
+            pump_at(*full_until);
+            return;
+        }
         const auto action = pacer_.next(steady::now());
         if (const auto* begin = std::get_if<pacer::start>(&action)) {
             const auto found = waiting_.find(begin->which);
@@ -55,20 +66,26 @@ void flow_gate::pump()
                 pacer_.finished(); // its coroutine has gone
                 continue;
             }
+            sent_.opened(steady::now());
             found->second->granted = true;
             found->second->ready.cancel();
             continue;
         }
         if (const auto* wait = std::get_if<pacer::wait_until>(&action)) {
-            pump_timer_.expires_at(wait->when);
-            pump_timer_.async_wait([this](const boost::system::error_code& code) {
-                if (!code) {
-                    pump();
-                }
-            });
+            pump_at(wait->when);
         }
         return;
     }
+}
+
+void flow_gate::pump_at(time_point when)
+{
+    pump_timer_.expires_at(when);
+    pump_timer_.async_wait([this](const boost::system::error_code& code) {
+        if (!code) {
+            pump();
+        }
+    });
 }
 
 void flow_gate::close()

@@ -191,7 +191,10 @@ asio::awaitable<void> idle_runner::hold(std::shared_ptr<ladder> what, idle_rung 
     }
     const auto deadline = steady::now() + plan_->config.limits.connect_timeout;
     auto made = co_await tcp_connect(what->target, what->way, deadline);
-    gate_.leave(); // an idle flow is no probe in flight
+    gate_.leave(); // an idle flow is no probe in flight, but it keeps its entry in NATs
+    const std::vector<observation> sent{made.seen};
+    const auto count = [this, what, &sent] { state_.sent.ended(what->target, sent, steady::now()); };
+    const at_exit count_it{count};
     if (!made.socket) {
         what->readings.push_back({
             .idle = rung.hold,
@@ -217,6 +220,8 @@ asio::awaitable<bool> idle_runner::fresh_flow_works(std::shared_ptr<ladder> what
     const auto deadline = steady::now() + plan_->config.limits.connect_timeout;
     const auto made = co_await tcp_connect(what->target, what->way, deadline);
     gate_.leave();
+    const std::vector<observation> sent{made.seen};
+    state_.sent.ended(what->target, sent, steady::now());
     co_return made.socket.has_value();
 }
 

@@ -30,11 +30,6 @@ constexpr unsigned descriptor_waits = 50;
 constexpr milliseconds descriptor_wait{100};
 // Between two looks: what comes back together is looked at together.
 constexpr milliseconds look_spacing{25};
-// Repeats of flows that a firewall has just seen are no new ports or hosts to a scan detector.
-constexpr unsigned repeats_faster = 4;
-// A site's whole inquiry stays far below this; it bounds what a broken network can make us send in a time.
-constexpr std::size_t most_probes = 20000;
-constexpr std::chrono::minutes allowance_time{10};
 
 bool is_out_of_descriptors(const observation& seen)
 {
@@ -69,14 +64,15 @@ std::uint16_t source_port_of(const observation& seen)
 
 inquirer::inquirer(
     asio::any_io_executor executor, std::shared_ptr<const plan> what, site_state& state, task_group& tasks,
-    std::uint64_t seed, handlers told
+    flow_gate& flows, std::uint64_t seed, handlers told
 )
     : executor_{std::move(executor)},
       plan_{std::move(what)},
       state_{state},
       tasks_{tasks},
       told_{std::move(told)},
-      repeats_{executor_, for_repeats(plan_->config.limits), seed},
+      flows_{flows},
+      repeats_{executor_, for_repeats(plan_->config.limits), state_.sent, seed},
       hops_{plan_->config.limits.icmp_per_hop_per_s},
       look_{executor_}
 {
@@ -148,7 +144,9 @@ asio::awaitable<void> inquirer::settled(std::set<ip_address> addresses)
 void inquirer::start(const hop_order& order)
 {
     under_way_.insert(order);
-    ++traffic_.probes;
+    if (order.hop_limit) {
+        state_.sent.opened(steady::now()); // a repeat does so where it waits
+    }
     ++allowance_used_;
     told_.progressed(1, 0);
     tasks_.spawn("inquiry", carry_out(order));
@@ -156,7 +154,7 @@ void inquirer::start(const hop_order& order)
 
 void inquirer::renew_allowance()
 {
-    if (steady::now() - allowance_since_ >= allowance_time) {
+    if (steady::now() - allowance_since_ >= inquiry_allowance_time) {
         allowance_since_ = steady::now();
         allowance_used_ = 0;
     }
@@ -173,13 +171,13 @@ asio::awaitable<void> inquirer::work()
             // However large the site, most of the time is left to everything else.
             spacing_ = std::max<duration>(look_spacing, 4 * (steady::now() - begun));
             renew_allowance();
-            if (allowance_used_ >= most_probes) {
-                traffic_.left_out += wanted_.size();
+            if (allowance_used_ >= inquiry_probes_at_most) {
+                state_.sent.left_out(wanted_.size());
                 wanted_.clear();
             }
         }
         const auto known = shared_hops_of(*plan_, state_);
-        auto chosen = hops_.choose(next_of_each_flow(), known, steady::now());
+        auto chosen = hops_.choose(next_of_each_flow(), known, allowance(), steady::now());
         for (const auto& one : chosen.now) {
             start(one);
         }
@@ -219,16 +217,23 @@ std::vector<hop_order> inquirer::next_of_each_flow() const
     return out;
 }
 
+hop_pacer::allowance inquirer::allowance() const
+{
+    const auto room = state_.sent.room(plan_->config.limits.nat_entries, steady::now());
+    return {.room = room, .flows = flows_.rates()};
+}
+
 void inquirer::grant_questions(unsigned shared_hops, hop_pacer::choice& chosen)
 {
     std::vector<hop_order> asked;
     for (const auto& one : questions_) {
         asked.push_back(one->order);
     }
-    const auto more = hops_.choose(asked, shared_hops, steady::now());
+    const auto more = hops_.choose(asked, shared_hops, allowance(), steady::now());
     for (const auto& order : more.now) {
         const auto found =
             std::ranges::find_if(questions_, [&](const auto& one) { return one->order == order; });
+        state_.sent.opened(steady::now());
         (*found)->granted = true;
         (*found)->ready.cancel();
         questions_.erase(found);
@@ -255,8 +260,7 @@ asio::awaitable<observation> inquirer::ask(hop_order order)
         never.what = not_measured{.cause = local_cause::cancelled, .detail = "cancelled"};
         co_return never;
     }
-    ++traffic_.probes;
-    auto seen = co_await send(std::move(order));
+    auto seen = co_await send(std::move(order), sent_for::block);
     co_return seen;
 }
 
@@ -272,7 +276,7 @@ duration inquirer::wait_for(const hop_order& order) const
     );
 }
 
-asio::awaitable<observation> inquirer::send(hop_order order)
+asio::awaitable<observation> inquirer::send(hop_order order, sent_for why)
 {
     const hop_options options{
         .hop_limit = order.hop_limit,
@@ -296,9 +300,7 @@ asio::awaitable<observation> inquirer::send(hop_order order)
         seen.keeps_port = true;
         ports_[order.which] = source_port_of(seen);
     }
-    if (order.which.target.transport == transport::tcp && order.hop_limit && is_in_transit(seen.what)) {
-        ++traffic_.half_open;
-    }
+    state_.sent.ended(order.which.target, seen, why, steady::now());
     if (is_answer(seen.what, order.which.target.address)) {
         auto& slowest = slowest_answer_[{order.which.vantage, order.which.target.address}];
         slowest = std::max(slowest, seen.took);
@@ -325,7 +327,7 @@ asio::awaitable<void> inquirer::carry_out(hop_order order)
             co_return;
         }
     }
-    auto seen = co_await send(order);
+    auto seen = co_await send(order, sent_for::inquiry);
     if (repeat) {
         repeats_.leave();
     }

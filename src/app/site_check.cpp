@@ -22,6 +22,8 @@ namespace {
 
 // Flows at once with --fast; the kernel's own limits are far higher.
 constexpr unsigned fast_in_flight = 4096;
+// With --fast: half of a table of 16384 (docs/CONFIGURATION.md). Not lifted: a full table cuts others off.
+constexpr unsigned fast_entries = 8000;
 // Samples of a block cost a second each, as routers give one ICMP error a second: fast and quick checks
 // take fewer, and the row then says that they prove little.
 constexpr unsigned fast_samples = 4;
@@ -152,6 +154,9 @@ result<std::shared_ptr<const plan>> narrow(const plan& whole, const check_option
         if (limits.icmp_per_hop_per_s == limits_config{}.icmp_per_hop_per_s) {
             limits.icmp_per_hop_per_s = 0; // unless the site knows what its routers give
         }
+        if (limits.nat_entries == limits_config{}.nat_entries) {
+            limits.nat_entries = fast_entries;
+        }
         limits.samples_per_block = std::min(limits.samples_per_block, fast_samples);
     }
     if (options.quick) {
@@ -166,6 +171,7 @@ result<check_result> run_site_check(std::shared_ptr<const plan> what, const chec
     if (!trust) {
         return std::unexpected(trust.error());
     }
+    auto warnings = add_trust(**trust, what->config.tls_extra_ca_files);
     const auto room = make_room_for_flows();
     auto fitting = std::make_shared<plan>(*what);
     fitting->config.limits.in_flight = std::min(fitting->config.limits.in_flight, room);
@@ -212,6 +218,7 @@ result<check_result> run_site_check(std::shared_ptr<const plan> what, const chec
         .report = site_report(run.work->what(), run.work->state(), {.detail = options.detail}, wall_now()),
         .answer = run.work->state().state,
         .interrupted = run.interrupted,
+        .warnings = std::move(warnings),
     };
 }
 

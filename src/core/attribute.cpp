@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the traces say of each endpoint: who answered, what was let through, which box is at fault.
+#include "attribution_parts.hpp"
 #include "reachd/core/groups.hpp"
 #include "reachd/core/inquiry.hpp"
 
@@ -11,8 +12,6 @@ namespace reachd {
 namespace {
 
 constexpr milliseconds own_drop_shows{1100}; // the first retransmission of a SYN, RFC 6298, and a margin
-constexpr std::uint8_t host_unreachable_v4 = 1;
-constexpr std::uint8_t address_unreachable_v6 = 3;
 
 struct stand_in {
     first_look look = first_look::unknown;
@@ -52,7 +51,11 @@ std::string hops_text(unsigned count)
 class attribution {
 public:
     attribution(const plan& what, site_state& site)
-        : what_{what}, site_{site}, all_{what, site}, stand_ins_{make_stand_ins(what, site, all_)}
+        : what_{what},
+          site_{site},
+          all_{what, site},
+          rejections_{what, site, all_},
+          stand_ins_{make_stand_ins(what, site, all_)}
     {
     }
 
@@ -83,7 +86,7 @@ private:
         case first_look::connected:
         case first_look::refused: return judge_answer(judged, how);
         case first_look::silent: return judge_silence(judged, how);
-        case first_look::rejected: return judge_rejection(judged, how.which);
+        case first_look::rejected: return rejections_.locate(judged, how.which);
         case first_look::unknown: return judge_own_error(judged, how.which);
         case first_look::trusted: return;
         }
@@ -190,6 +193,15 @@ private:
         return all_.view(canary).plain_answers > 0 && all_.origin_of(which) != origin::consistent;
     }
 
+    // Where no hop says anything: another port of this address accepts connections from the same distance.
+    bool is_beside_an_open_one(const flow& which, unsigned at) const
+    {
+        const auto& known = all_.facts(which.vantage, which.target.address);
+        return std::ranges::any_of(known.flows, [&](const flow& other) {
+            return other != which && all_.view(other).was_connected && all_.view(other).answered_at() == at;
+        });
+    }
+
     bool is_answered_farther(const flow& which, unsigned at) const
     {
         const auto& known = all_.facts(which.vantage, which.target.address);
@@ -230,12 +242,13 @@ private:
                           "it comes back with only {} allowed, and the destination is more than {} away",
                           hops_text(*at), others
                       )
-                    : is_answered_farther(which, *at)
-                        ? fmt::format(
-                              "it comes back with only {} allowed, and another port of this address is answered from "
-                              "farther away",
-                              hops_text(*at)
-                          )
+                : is_answered_farther(which, *at)
+                    ? fmt::format(
+                          "it comes back with only {} allowed, and another port of this address is answered "
+                          "from "
+                          "farther away",
+                          hops_text(*at)
+                      )
                     : "its TTL shows that it comes from nearer than the destination"
             );
         }
@@ -268,11 +281,17 @@ private:
             );
             return;
         }
-        const bool by_udp = which.target.transport == transport::udp;
-        if (judged.kind == verdict_kind::open && (judged.stage == stage::connect || by_udp) && at &&
-            all_.origin_of(which) == origin::inconclusive) {
+        // Its own ICMP error (blame service) needs no control.
+        if (green && judged.blame != blame::service && at && all_.origin_of(which) == origin::inconclusive) {
             judged.sentence += "; whether the destination itself does could not be checked: no control flow "
                                "gets that far";
+            // A RST from no farther than the first box past the edge may be the site's own firewall's.
+            const auto edge = way_of(which).edge;
+            const bool may_be_site = edge == 0 ? !is_beside_an_open_one(which, *at) : *at <= edge + 1;
+            if (judged.kind == verdict_kind::closed && may_be_site) {
+                judged.kind = verdict_kind::unproven;
+                judged.sentence += ", and it was not seen to leave the site";
+            }
         }
     }
 
@@ -285,7 +304,7 @@ private:
         if (which.target.transport == transport::udp) {
             return false;
         }
-        const auto* one = endpoint_of(which);
+        const auto* one = endpoint_of(site_, which);
         const auto* silence = one ? std::get_if<no_reply>(&one->seen.back().what) : nullptr;
         return !silence || silence->waited < own_drop_shows;
     }
@@ -303,8 +322,8 @@ private:
         case passage_kind::unheard:
         case passage_kind::nowhere: return;
         case passage_kind::rejected:
-            judged = judge_late_rejection(which, *found.by);
-            return judge_rejection(judged, which);
+            judged = rejections_.judge_late(which, *found.by);
+            return rejections_.locate(judged, which);
         case passage_kind::let_through:
             judged.kind = verdict_kind::permitted;
             judged.stage = stage::reply;
@@ -332,116 +351,6 @@ private:
         }
     }
 
-    // --- rejections ---
-
-    // Silence at first, as routers limit their ICMP: a later try was rejected aloud.
-    verdict judge_late_rejection(const flow& which, const ip_address& by) const
-    {
-        const auto found = site_.traces.find(which);
-        std::vector<observation> rejections;
-        for (const auto& seen : found->second) {
-            if (is_rejection(seen.what, which.target.address) &&
-                std::get<icmp_error>(seen.what).sender == by) {
-                rejections.push_back(seen);
-            }
-        }
-        return judge(which.target, rejections, site_.local);
-    }
-
-    // Only the last router says "host unreachable" of a host that is down: the others would not know.
-    bool may_be_down(const flow& which, const icmp_error& seen, unsigned number) const
-    {
-        const bool unreachable = seen.family == family::v4
-                                   ? seen.type == 3 && seen.code == host_unreachable_v4
-                                   : seen.type == 1 && seen.code == address_unreachable_v6;
-        if (!unreachable) {
-            return false;
-        }
-        const auto& known = all_.facts(which.vantage, which.target.address);
-        const bool others_get_there = known.spoke_at || all_.goes_past(which, seen.sender) ||
-                                      std::ranges::any_of(known.flows, [&](const flow& other) {
-                                          const auto at = all_.view(other).answered_at();
-                                          return at && *at > number + 1; // else by that router, or before it
-                                      });
-        return !others_get_there;
-    }
-
-    void judge_rejection(verdict& judged, const flow& which) const
-    {
-        if (judged.kind != verdict_kind::blocked || !judged.where || !judged.where->at ||
-            !judged.where->at->address) {
-            return;
-        }
-        auto& box = *judged.where->at;
-        const auto number = number_of_box(which, *box.address);
-        if (!number) {
-            return;
-        }
-        box.number = number;
-        const auto& way = way_of(which);
-        if (judged.blame == blame::site || way.edge == 0) {
-            return;
-        }
-        const auto seen = last_icmp(which);
-        const bool inside =
-            *number <= way.edge || (!what_.config.path.edge &&
-                                    belongs_to_site(*box.address, *number, site_.local, what_.config.path));
-        judged.blame = inside                                     ? blame::site
-                     : seen && may_be_down(which, *seen, *number) ? blame::unknown
-                                                                  : blame::isp;
-    }
-
-    // The first endpoint with this flow that was probed.
-    const endpoint_state* endpoint_of(const flow& which) const
-    {
-        for (const auto& row : site_.rows) {
-            for (const auto& one : row.endpoints) {
-                if (one.address == which.target.address && one.port == which.target.port &&
-                    one.transport == which.target.transport && one.vantage == which.vantage &&
-                    !one.seen.empty()) {
-                    return &one;
-                }
-            }
-        }
-        return nullptr;
-    }
-
-    std::optional<icmp_error> last_icmp(const flow& which) const
-    {
-        const auto* one = endpoint_of(which);
-        if (const auto* icmp = one ? std::get_if<icmp_error>(&one->seen.back().what) : nullptr) {
-            return *icmp;
-        }
-        const auto found = site_.traces.find(which); // rejected only when it was tried again
-        if (found == site_.traces.end()) {
-            return std::nullopt;
-        }
-        for (const auto& seen : found->second) {
-            if (is_rejection(seen.what, which.target.address)) {
-                return std::get<icmp_error>(seen.what);
-            }
-        }
-        return std::nullopt;
-    }
-
-    std::optional<unsigned> number_of_box(const flow& which, const ip_address& box) const
-    {
-        if (const auto number = all_.number_of(which, box)) {
-            return number;
-        }
-        if (std::ranges::find(site_.local.gateways, box) != site_.local.gateways.end()) {
-            return 1;
-        }
-        // It never said "time exceeded"; its rejections begin at its own number, or one hop later when it
-        // looks at the hop limit first.
-        for (const auto& [limit, sender] : all_.view(which).rejected) {
-            if (sender == box && (limit == 1 || all_.view(which).transit.contains(limit - 1))) {
-                return limit;
-            }
-        }
-        return std::nullopt;
-    }
-
     // --- least privilege ---
 
     void name_who_lets_through(verdict& judged, const stand_in& how) const
@@ -457,6 +366,7 @@ private:
     const plan& what_;
     site_state& site_;
     evidence all_;
+    rejection_judge rejections_;
     std::map<flow, stand_in> stand_ins_;
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "catalogue_fields.hpp"
 #include "reachd/core/catalogue.hpp"
 #include "reachd/core/json.hpp"
-#include "reachd/core/payload.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -13,8 +13,9 @@ namespace {
 
 constexpr std::int64_t max_hold_s = 86400; // RFC 5382 REQ-5 asks 2 h 4 min of a NAT; a day is ample
 
-constexpr auto outbound_keys = {"transport", "destinations",    "ports",   "expect",
-                                "names",     "private_answers", "payload", "expect_reply"};
+constexpr auto outbound_keys = {"transport", "destinations",    "ports",     "expect",
+                                "names",     "private_answers", "payload",   "expect_reply",
+                                "tls_ports", "tls_names",       "tls_roots", "fallback_ports"};
 constexpr const char* the_kinds = "'destinations' (with 'ports' and 'transport'), 'idle' and 'inbound'";
 
 // "{signaling_port}" -> "signaling_port"
@@ -56,43 +57,6 @@ transport read_transport(object_reader& reader)
 {
     reader.require("transport", "'tcp' or 'udp'");
     return read_word(reader, "transport", {transport::tcp, transport::udp}, transport::tcp);
-}
-
-// A list that holds between one and `most` texts, none twice.
-std::vector<std::string> read_list(object_reader& reader, std::string_view key, std::size_t most)
-{
-    auto texts = reader.texts(key).value_or(std::vector<std::string>{});
-    if (const auto* raw = reader.member(key); raw != nullptr && raw->is_array() && raw->empty()) {
-        reader.fault(key, "must not be empty");
-    }
-    if (texts.size() > most) {
-        reader.fault(key, fmt::format("must have at most {} entries, not {}", most, texts.size()));
-        return {};
-    }
-    std::set<std::string_view> seen;
-    for (std::size_t index = 0; index < texts.size(); ++index) {
-        if (!seen.insert(texts[index]).second) {
-            reader.fault_at(key, index, fmt::format("{} is listed twice", in_quotes(texts[index])));
-        }
-    }
-    return texts;
-}
-
-std::string read_payload(object_reader& reader, std::string_view key, transport kind)
-{
-    const auto text = reader.text(key);
-    if (!text) {
-        return {};
-    }
-    if (kind == transport::tcp) {
-        reader.fault(key, "is for 'udp' rows; a TCP service is asked by the greeting of its port");
-        return {};
-    }
-    const auto bytes = parse_payload(*text);
-    if (!bytes) {
-        reader.fault(key, bytes.error());
-    }
-    return bytes.value_or("");
 }
 
 std::optional<std::string> read_id(object_reader& reader)
@@ -246,7 +210,8 @@ requirement catalogue_parser::read_requirement(object_reader& reader)
 {
     reader.allow(
         {"id", "about", "role", "note", "ask", "transport", "destinations", "ports", "expect", "names",
-         "private_answers", "payload", "expect_reply", "idle", "inbound"}
+         "private_answers", "payload", "expect_reply", "tls_ports", "tls_names", "tls_roots",
+         "fallback_ports", "idle", "inbound"}
     );
     requirement row;
     row.id = read_id(reader).value_or("");
@@ -287,17 +252,11 @@ outbound catalogue_parser::read_outbound(object_reader& reader)
     row.ports = read_ports(reader);
     const auto words = {expectation::service, expectation::path, expectation::blocked};
     row.expect = read_word(reader, "expect", words, expectation::service);
-    row.names = read_list(reader, "names", max_destinations);
-    for (std::size_t index = 0; index < row.names.size(); ++index) {
-        if (!is_host_name(row.names[index])) {
-            reader.fault_at(
-                "names", index, fmt::format("{} is not a host name", in_quotes(row.names[index]))
-            );
-        }
-    }
+    row.names = read_host_names(reader, "names");
     row.private_answers = reader.boolean("private_answers").value_or(false);
     row.payload = read_payload(reader, "payload", row.transport);
     row.expect_reply = read_payload(reader, "expect_reply", row.transport);
+    read_tls(reader, row);
     check_block(reader, row);
     return row;
 }

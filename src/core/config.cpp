@@ -27,7 +27,9 @@ constexpr std::int64_t least_timeout_ms = 100; // below it a continent away look
 constexpr std::int64_t most_timeout_ms = 60000;
 constexpr std::int64_t most_attempts = 10;
 constexpr std::int64_t most_samples = 256; // strata of a round
+constexpr std::int64_t most_entries = 1'000'000;
 constexpr std::int64_t most_icmp = 1000;   // msgs_per_sec of a Linux router, net/ipv4/icmp.c
+constexpr std::size_t most_files = 64;     // of additional roots
 constexpr std::int64_t most_days = 3650;
 
 bool is_vantage_name(std::string_view text)
@@ -56,6 +58,20 @@ std::string read_filled(object_reader& reader, std::string_view key)
         reader.fault(key, "must not be empty; leave the key out instead");
     }
     return std::move(text).value_or("");
+}
+
+std::vector<std::string> read_files(object_reader& reader, std::string_view key)
+{
+    auto files = reader.texts(key).value_or(std::vector<std::string>{});
+    if (files.size() > most_files) {
+        reader.fault(key, fmt::format("must have at most {} entries, not {}", most_files, files.size()));
+    }
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        if (files[i].empty()) {
+            reader.fault_at(key, i, "must not be empty");
+        }
+    }
+    return files;
 }
 
 void read_seconds(object_reader& reader, std::string_view key, std::chrono::seconds& into)
@@ -204,7 +220,7 @@ void read_limits(object_reader reader, limits_config& into)
 {
     reader.allow(
         {"new_flows_per_s", "new_flows_per_destination_per_s", "in_flight", "connect_timeout_ms", "attempts",
-         "icmp_per_hop_per_s", "samples_per_block"}
+         "icmp_per_hop_per_s", "samples_per_block", "nat_entries"}
     );
     read_count(reader, "new_flows_per_s", 0, most_flows, into.new_flows_per_s);
     read_count(
@@ -214,6 +230,7 @@ void read_limits(object_reader reader, limits_config& into)
     read_count(reader, "attempts", 1, most_attempts, into.attempts);
     read_count(reader, "samples_per_block", 1, most_samples, into.samples_per_block);
     read_count(reader, "icmp_per_hop_per_s", 0, most_icmp, into.icmp_per_hop_per_s);
+    read_count(reader, "nat_entries", 0, most_entries, into.nat_entries);
     if (const auto number = reader.integer("connect_timeout_ms", least_timeout_ms, most_timeout_ms)) {
         into.connect_timeout = std::chrono::milliseconds{*number};
     }
@@ -320,8 +337,9 @@ void read_sections(object_reader& root, config& into)
     }
     if (root.has("tls")) {
         auto reader = root.child("tls");
-        reader.allow({"ca_file"});
+        reader.allow({"ca_file", "extra_ca_files"});
         into.tls_ca_file = read_filled(reader, "ca_file");
+        into.tls_extra_ca_files = read_files(reader, "extra_ca_files");
     }
     if (root.has("http")) {
         auto reader = root.child("http");

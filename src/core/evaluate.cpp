@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "reachd/core/fallback.hpp"
 #include "reachd/core/inquiry.hpp"
+#include "reachd/core/private_root.hpp"
 #include "reachd/core/site_state.hpp"
 
 #include <algorithm>
@@ -24,7 +26,7 @@ bool has_no_route(const endpoint_state& one)
 
 // Applications do not use a name's addresses of a family that this machine has no route for
 // (RFC 6724 rule 1), as long as the other family is there.
-void mark_needed(std::vector<endpoint_state>& endpoints)
+void mark_needed(const outbound_row* what, std::vector<endpoint_state>& endpoints)
 {
     const auto routed_twin = [&](const endpoint_state& one) {
         return std::ranges::any_of(endpoints, [&](const endpoint_state& other) {
@@ -39,6 +41,7 @@ void mark_needed(std::vector<endpoint_state>& endpoints)
         if (unused) {
             one.judged.sentence = "not used here: this machine has no route for this address family";
         }
+        one.needed = one.needed && !(what && is_fallback(*what, one));
     }
 }
 
@@ -107,15 +110,20 @@ bool same_runs(const std::vector<run>& one, const std::vector<run>& other)
 }
 
 // First-hand verdicts; answers those of before, to compare with.
-std::vector<std::vector<verdict>> judge_all(site_state& site)
+std::vector<std::vector<verdict>> judge_all(const plan& what, site_state& site)
 {
     std::vector<std::vector<verdict>> before;
-    for (auto& row : site.rows) {
+    for (std::size_t i = 0; i < site.rows.size(); ++i) {
+        auto& row = site.rows[i];
+        const auto* out = std::get_if<outbound_row>(&what.rows[i].what);
         auto& old = before.emplace_back();
         for (auto& one : row.endpoints) {
             old.push_back(std::move(one.judged));
             one.judged =
                 one.without_probing ? *one.without_probing : judge(endpoint_of(one), one.seen, site.local);
+            if (out) {
+                doubt_missing_root(one.judged, one.seen, out->tls_roots);
+            }
         }
     }
     return before;
@@ -164,6 +172,14 @@ void tell_failures(const server_failures& failures, site_state& site)
 void refresh_findings(const plan& what, site_state& site)
 {
     site.findings.clear();
+    if (site.nat64) {
+        site.findings.push_back(
+            fmt::format(
+                "this network has a NAT64: IPv6 addresses in {} stand for IPv4 ones and go through it",
+                to_text(*site.nat64)
+            )
+        );
+    }
     server_failures failures;
     for (std::size_t i = 0; i < site.rows.size(); ++i) {
         auto& row = site.rows[i];
@@ -250,7 +266,7 @@ endpoint_answer weigh(expectation expect, const verdict& judged)
 
 std::vector<row_change> evaluate(const plan& what, site_state& site, wall_time now)
 {
-    const auto before = judge_all(site);
+    const auto before = judge_all(what, site);
     attribute(what, site);
     correlate(what, site);
     refresh_findings(what, site);
@@ -261,7 +277,8 @@ std::vector<row_change> evaluate(const plan& what, site_state& site, wall_time n
             take_back(row, before[i]);
             continue;
         }
-        mark_needed(row.endpoints);
+        const auto* out = std::get_if<outbound_row>(&what.rows[i].what);
+        mark_needed(out, row.endpoints);
         for (std::size_t k = 0; k < row.endpoints.size(); ++k) {
             auto& one = row.endpoints[k];
             if (one.since == wall_time{} || !same_verdict(one.judged, before[i][k])) {
@@ -269,7 +286,7 @@ std::vector<row_change> evaluate(const plan& what, site_state& site, wall_time n
             }
         }
         auto runs = std::vector<run>{};
-        if (const auto* out = std::get_if<outbound_row>(&what.rows[i].what)) {
+        if (out) {
             count(*out, row);
             runs = make_runs(*out, row.endpoints);
             auto sampled = block_runs(what, site, i);

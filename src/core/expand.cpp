@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/core/expand.hpp"
 
+#include "reachd/core/fallback.hpp"
+
 #include <algorithm>
 #include <map>
 #include <tuple>
@@ -27,6 +29,7 @@ void add_ports(
 )
 {
     pattern.transport = row.transport;
+    const auto ports = probed_ports(row, !pattern.name.empty());
     const bool none =
         std::ranges::none_of(vantages, [&](const vantage& from) { return can_reach(from, pattern.address); });
     if (none) { // never skipped in silence
@@ -37,7 +40,7 @@ void add_ports(
             .blame = blame::host,
             .sentence = "no vantage has a source of this address family",
         };
-        for (const auto port : row.ports.ports()) {
+        for (const auto port : ports) {
             pattern.port = port;
             into.push_back(pattern);
         }
@@ -48,7 +51,7 @@ void add_ports(
             continue;
         }
         pattern.vantage = from.name;
-        for (const auto port : row.ports.ports()) {
+        for (const auto port : ports) {
             pattern.port = port;
             into.push_back(pattern);
         }

@@ -28,6 +28,9 @@ greeting greeting_for(const outbound_row& row, std::string_view name, std::uint1
     if (row.transport != transport::tcp || row.expect == expectation::blocked) {
         return greeting::none;
     }
+    if (!name.empty() && row.tls_ports.contains(port)) {
+        return greeting::tls;
+    }
     if (port == https_port && wants_service) {
         return name.empty() ? greeting::tls_unverified : greeting::tls;
     }

@@ -11,6 +11,15 @@ constexpr double linux_burst = 5;         // six, less one that something else m
 constexpr double linux_rate = 1;          // a second
 constexpr milliseconds burst_spread{150}; // until the last of many that were sent at once has come to its hop
 
+constexpr std::size_t targets_known = 4096; // then it begins anew
+// Room is made by time and by others: look again this often.
+constexpr milliseconds room_wait{200};
+
+void look_at(time_point when, hop_pacer::choice& out)
+{
+    out.look_again = out.look_again ? std::min(*out.look_again, when) : when;
+}
+
 } // namespace
 
 hop_pacer::hop_pacer(unsigned icmp_per_hop_per_s)
@@ -28,6 +37,14 @@ hop_pacer::key hop_pacer::key_of(const hop_order& order, unsigned shared_hops)
         order.which.vantage, target.family, number,
         number <= shared_hops ? std::optional<ip_address>{} : std::optional{target}
     };
+}
+
+double hop_pacer::share_of(const endpoint& target)
+{
+    if (met_.size() >= targets_known) {
+        met_.clear();
+    }
+    return met_.insert(target).second ? 1.0 : 1.0 / repeats_faster;
 }
 
 double hop_pacer::refill(budget& one, time_point now) const
@@ -52,8 +69,7 @@ bool hop_pacer::take(const key& hop, time_point now, choice& out)
         return true;
     }
     const std::chrono::duration<double> missing{(1 - one.tokens) / per_second_};
-    const auto when = std::max(now, one.at) + std::chrono::duration_cast<duration>(missing) + milliseconds{1};
-    out.look_again = out.look_again ? std::min(*out.look_again, when) : when;
+    look_at(std::max(now, one.at) + std::chrono::duration_cast<duration>(missing) + milliseconds{1}, out);
     return false;
 }
 
@@ -64,9 +80,22 @@ void hop_pacer::drain(const key& hop, time_point now)
 }
 
 hop_pacer::choice
-hop_pacer::choose(const std::vector<hop_order>& wanted, unsigned shared_hops, time_point now)
+hop_pacer::choose(const std::vector<hop_order>& wanted, unsigned shared_hops, allowance left, time_point now)
 {
     choice out;
+    const auto has_room = [&](const hop_order& one) {
+        const auto when =
+            left.room == 0 ? now + room_wait : left.flows.spendable_at(one.which.target.address, now);
+        if (when > now) {
+            look_at(when, out);
+        }
+        return when <= now;
+    };
+    const auto go = [&](const hop_order& one) {
+        out.now.push_back(one);
+        --left.room;
+        left.flows.spend(one.which.target.address, share_of(one.which.target), now);
+    };
     std::set<key> needed;
     std::set<key> served;
     for (const auto& one : wanted) {
@@ -76,20 +105,24 @@ hop_pacer::choose(const std::vector<hop_order>& wanted, unsigned shared_hops, ti
         }
         const auto hop = key_of(one, shared_hops);
         needed.insert(hop);
-        if (take(hop, now, out)) {
-            out.now.push_back(one);
+        if (has_room(one) && take(hop, now, out)) {
+            go(one);
             served.insert(hop);
         }
     }
     for (const auto& one : wanted) {
-        if (!one.hop_limit || (lifted_ && one.expects_silence)) {
+        if (!one.hop_limit) {
             out.now.push_back(one); // no hop is asked for anything
             continue;
         }
         const auto hop = key_of(one, shared_hops);
-        if (lifted_ && !one.needs_icmp && (served.contains(hop) || !needed.contains(hop))) {
-            drain(hop, now);
-            out.now.push_back(one);
+        const bool silent = lifted_ && one.expects_silence;
+        const bool answer = lifted_ && !one.needs_icmp && (served.contains(hop) || !needed.contains(hop));
+        if ((silent || answer) && has_room(one)) {
+            if (!silent) {
+                drain(hop, now);
+            }
+            go(one);
         }
     }
     return out;

@@ -142,8 +142,13 @@ private:
             return;
         }
         const auto& own = all_.view(one.which);
-        if (own.transit.contains(far)) {
-            return; // as far as any other
+        if (own.transit.contains(far)) { // as far as any other: what is left is the destination itself
+            const auto how = passage_of(all_, one.which);
+            if (how.kind == passage_kind::unsettled && how.before > far) {
+                book_.want(one.which, far + 1, hop_tries, need::icmp, one.payload);
+                book_.want(one.which, how.before, hop_tries, need::answer, one.payload);
+            }
+            return;
         }
         for (auto limit = far - 1; limit > own.farthest(); --limit) {
             book_.want(one.which, limit, hop_tries, need::icmp, one.payload);

@@ -66,4 +66,33 @@ ip_address embed(const ip_block& prefix, const ip_address& v4)
     return out;
 }
 
+std::optional<ip_block> nat64_after(const name_lookup& found, const std::optional<ip_block>& before)
+{
+    auto answers = found.servers;
+    answers.push_back(found.system);
+    bool heard = false;
+    std::vector<ip_address> addresses;
+    for (const auto& one : answers) {
+        heard = heard || one.status == dns_status::answered || one.status == dns_status::no_such_name ||
+                one.status == dns_status::no_address;
+        for (const auto& given : one.addresses) {
+            addresses.push_back(given.address);
+        }
+    }
+    return heard ? nat64_prefix(addresses) : before;
+}
+
+std::optional<ip_address> extract(const ip_block& prefix, const ip_address& v6)
+{
+    if (v6.is_v4() || !prefix.contains(v6)) {
+        return std::nullopt;
+    }
+    ip_address out{.family = family::v4};
+    const auto at = places(prefix.prefix);
+    for (std::size_t i = 0; i < at.size(); ++i) {
+        out.bytes[i] = v6.bytes[at[i]];
+    }
+    return embed(prefix, out) == v6 ? std::optional{out} : std::nullopt; // a suffix is no synthesis
+}
+
 } // namespace reachd

@@ -107,6 +107,14 @@ std::string icmp_name(family protocol, std::uint8_t type, std::uint8_t code)
     return "error";
 }
 
+std::string describe(const root_claim& root)
+{
+    if (root.name.empty() || root.organisation.empty() || root.name == root.organisation) {
+        return root.name.empty() ? root.organisation : root.name;
+    }
+    return fmt::format("{} ({})", root.name, root.organisation);
+}
+
 std::string describe(const outcome& what)
 {
     return std::visit(
@@ -206,6 +214,9 @@ void add_details(nlohmann::json& out, const outcome& what)
                 };
                 if (seen.anonymous) {
                     out["tls"]["anonymous"] = true;
+                }
+                if (seen.missing_root) {
+                    out["tls"]["missing_root"] = describe(*seen.missing_root);
                 }
             },
             [](const tls_refused&) {},

@@ -12,6 +12,11 @@ duration spacing_of(unsigned per_second)
     return per_second == 0 ? duration::zero() : duration{seconds{1}} / per_second;
 }
 
+duration share_of(duration spacing, double share)
+{
+    return std::chrono::duration_cast<duration>(spacing * share);
+}
+
 // Lanes that nobody uses any more are dropped once there are this many of them.
 constexpr std::size_t lanes_kept = 4096;
 
@@ -70,6 +75,21 @@ pacer::action pacer::next(time_point now)
 void pacer::finished()
 {
     --in_flight_;
+}
+
+time_point pacer::spendable_at(const ip_address& towards, time_point now) const
+{
+    const auto found = lanes_.find(towards);
+    const auto lane_at = found == lanes_.end() ? now : found->second.free_at - lane_spacing_;
+    return std::max({now, lane_at, global_free_at_ - global_spacing_});
+}
+
+void pacer::spend(const ip_address& towards, double share, time_point now)
+{
+    auto& lane_free_at = lanes_[towards].free_at;
+    lane_free_at = std::max(now, lane_free_at) + share_of(lane_spacing_, share);
+    global_free_at_ = std::max(now, global_free_at_) + share_of(global_spacing_, share);
+    forget_idle_lanes(now);
 }
 
 std::deque<pacer::ticket> pacer::drop_all()

@@ -97,6 +97,10 @@ void fill_outbound(plan_row& row, const outbound& what, const value_source& valu
         .private_answers = what.private_answers,
         .payload = what.payload,
         .expect_reply = what.expect_reply,
+        .tls_ports = what.tls_ports,
+        .tls_names = what.tls_names,
+        .tls_roots = what.tls_roots,
+        .fallback_ports = what.fallback_ports,
     };
     for (const auto& where : what.destinations) {
         if (const auto* literal = std::get_if<destination>(&where)) {

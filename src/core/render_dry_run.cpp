@@ -84,9 +84,14 @@ void add_row(std::string& out, const json& row, const page& format)
             ),
             format);
     }
-    for (const auto& one : row.at("not_sampled")) {
-        const auto block = printable(one.get<std::string>());
-        add(out, indent, block + ": nothing, but to the names above", format);
+    for (const auto& one : row.at("samples")) {
+        add(out, indent,
+            fmt::format(
+                "{}: {} at each of {}, with a limited number of hops", text_at(one, "block"),
+                counted(one.at("samples_each").get<std::size_t>(), "sample"),
+                counted(one.at("ports").get<std::size_t>(), "port")
+            ),
+            format);
     }
 }
 
@@ -115,6 +120,36 @@ std::string time_text(long long seconds)
     constexpr long long minute = 60;
     return seconds < 2 * minute ? fmt::format("{} s", seconds)
                                 : fmt::format("{} min", (seconds + minute - 1) / minute);
+}
+
+void add_packets(std::string& out, const json& dry_run, const page& format)
+{
+    const auto& healthy = dry_run.at("healthy");
+    const auto& unhealthy = dry_run.at("unhealthy");
+    const auto accept = healthy.at("packets_if_all_accept").get<std::size_t>();
+    const auto refuse = healthy.at("packets_if_ports_refuse").get<std::size_t>();
+    const auto samples = healthy.at("block_samples").get<std::size_t>();
+    auto text =
+        refuse == accept
+            ? fmt::format("Where nothing is wrong it sends about {} packets", grouped(accept))
+            : fmt::format(
+                  "Where nothing is wrong it sends about {} packets, or {} where all ports of ranges accept",
+                  grouped(refuse), grouped(accept)
+              );
+    text += ", DNS and finding out who answers included.";
+    if (samples > 0) {
+        text += fmt::format(
+            " {} samples of blocks are among them and take about {}.", grouped(samples),
+            time_text(healthy.at("sampling_s").get<long long>())
+        );
+    }
+    text += fmt::format(
+        " Finding faults may add up to {} packets, which take {} at that pace.",
+        grouped(unhealthy.at("packets_at_most").get<std::size_t>()),
+        time_text(unhealthy.at("takes_s").get<long long>())
+    );
+    out += '\n';
+    add(out, 0, text, format);
 }
 
 void add_sums(std::string& out, const json& dry_run, const page& format)
@@ -161,6 +196,7 @@ void add_sums(std::string& out, const json& dry_run, const page& format)
             time_text(time.at("nothing_answers_s").get<long long>())
         ),
         format);
+    add_packets(out, dry_run, format);
 }
 
 } // namespace

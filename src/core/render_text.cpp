@@ -208,6 +208,9 @@ void add_row(std::string& out, const json& row, const page& format, std::size_t 
     });
     if (failing > 1) {
         add_runs(out, row, format);
+        if (const auto fallback = text_at(object_at(row, "fallback"), "sentence"); !fallback.empty()) {
+            add_wrapped(out, indent, fallback, format);
+        }
     } else if (!passes) {
         add_wrapped(out, indent, text_at(row, "sentence"), format);
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The words for a person: what a row shows, and what to do next.
+#include "reachd/core/fallback.hpp"
 #include "reachd/core/site_state.hpp"
 
 #include <algorithm>
@@ -57,8 +58,9 @@ std::string pass_sentence(const outbound_row& what, const row_state& row)
     case expectation::path:
         if (!row.samples.empty()) {
             return fmt::format(
-                "the {} endpoints of its names are let through: {}; {}", row.endpoints.size(),
-                kinds_text(row), sentence(row.samples.front())
+                "the {} endpoints of its names are let through: {}; {}",
+                std::ranges::count_if(row.endpoints, &endpoint_state::needed), kinds_text(row),
+                sentence(row.samples.front())
             );
         }
         return fmt::format("all {} endpoints are let through: {}", row.counts.total, kinds_text(row));
@@ -107,6 +109,15 @@ std::string outbound_sentence(const outbound_row& what, const row_state& row)
     case row_answer::not_configured: return {};
     }
     return {};
+}
+
+// What a row's clients do when the ports that they prefer are shut, where it has been looked at.
+std::string with_fallback(std::string text, const outbound_row& what, const row_state& row)
+{
+    if (what.fallback_ports.size() == 0 || !row.checked || text.empty()) {
+        return text;
+    }
+    return fmt::format("{}; {}", text, fallback_of(what, row).sentence);
 }
 
 std::string sentence_of(const inbound& what)
@@ -292,7 +303,7 @@ std::string row_sentence(const plan_row& what, const row_state& row)
         return "not run: " + row.not_run;
     }
     if (const auto* out = std::get_if<outbound_row>(&what.what)) {
-        return outbound_sentence(*out, row);
+        return with_fallback(outbound_sentence(*out, row), *out, row);
     }
     if (const auto* timer = std::get_if<idle_timer>(&what.what)) {
         return idle_row_sentence(*timer, row);

@@ -2,6 +2,8 @@
 #include "reachd/core/site_report.hpp"
 
 #include "reachd/core/evidence.hpp"
+#include "reachd/core/fallback.hpp"
+#include "reachd/core/nat64.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -48,6 +50,11 @@ json run_json(const run& one)
     };
 }
 
+std::optional<ip_address> synthesised_from(const site_state& site, const endpoint_state& one)
+{
+    return site.nat64 && one.address ? extract(*site.nat64, *one.address) : std::nullopt;
+}
+
 json endpoint_json(const site_state& site, const endpoint_state& one)
 {
     json evidence = json::array();
@@ -77,6 +84,11 @@ json endpoint_json(const site_state& site, const endpoint_state& one)
         {"since", since_json(one.since)},
         {"evidence", std::move(evidence)},
     };
+    if (const auto v4 = synthesised_from(site, one)) {
+        out["synthesised_from"] = to_text(*v4);
+        out["sentence"] =
+            fmt::format("{}; this address is the NAT64's synthesis of {}", one.judged.sentence, to_text(*v4));
+    }
     if (!one.vantage.empty()) {
         out["vantage"] = one.vantage;
     }
@@ -152,6 +164,14 @@ json requirement_json(
             names.push_back(to_json(one));
         }
         out["names"] = std::move(names);
+        if (what->fallback_ports.size() > 0) {
+            const auto found = fallback_of(*what, state);
+            out["fallback"] = {
+                {"ports", to_text(what->fallback_ports)},
+                {"state", to_string(found.state)},
+                {"sentence", found.sentence},
+            };
+        }
     }
     if (!state.samples.empty()) {
         out["samples"] = json::array();
@@ -226,6 +246,28 @@ json hops_json(const plan& what, const site_state& site, const endpoint_state& o
     };
 }
 
+json traffic_json(const plan& what, const traffic& sent, wall_time now)
+{
+    const auto& counts = sent.counts();
+    return {
+        {"since", since_json(sent.since)},
+        {"duration_s", std::chrono::round<seconds>(now - sent.since).count()},
+        {"packets", counts.packets()},
+        {"syns", counts.syns},
+        {"segments", counts.segments},
+        {"datagrams", counts.datagrams},
+        {"dns_questions", counts.dns_questions},
+        {"inquiry_probes", counts.inquiries},
+        {"block_samples", counts.samples},
+        {"left_out", counts.left_out},
+        {"nat_entries",
+         {{"left", counts.entries},
+          {"half_open", counts.half_open},
+          {"at_once_at_most", counts.most_at_once},
+          {"limit", what.config.limits.nat_entries}}},
+    };
+}
+
 std::optional<wall_time> latest_check(const site_state& site)
 {
     std::optional<wall_time> latest;
@@ -269,12 +311,19 @@ site_report(const plan& what, const site_state& site, const report_selection& se
         });
     }
     return {
-        {"schema", report_schema},         {"site", what.config.site},
-        {"generated", to_text(now)},       {"state", to_string(site.state)},
-        {"sentence", site.sentence},       {"findings", site.findings},
-        {"since", since_json(site.since)}, {"vantage", vantage_json(what)},
-        {"path", path_json(what, site)},   {"catalogues", std::move(catalogues)},
+        {"schema", report_schema},
+        {"site", what.config.site},
+        {"generated", to_text(now)},
+        {"state", to_string(site.state)},
+        {"sentence", site.sentence},
+        {"findings", site.findings},
+        {"since", since_json(site.since)},
+        {"vantage", vantage_json(what)},
+        {"path", path_json(what, site)},
+        {"nat64", site.nat64 ? json(to_text(*site.nat64)) : json(nullptr)},
+        {"catalogues", std::move(catalogues)},
         {"idle", std::move(idle)},
+        {"traffic", traffic_json(what, site.sent, now)},
     };
 }
 

@@ -129,6 +129,17 @@ std::string shorten(std::string_view text, std::size_t columns)
     return wrap(text, columns - 3).front() + "...";
 }
 
+std::string grouped(std::size_t number)
+{
+    constexpr std::size_t digits_together = 3;
+    auto out = std::to_string(number);
+    for (auto at = out.size(); at > digits_together;) {
+        at -= digits_together;
+        out.insert(at, 1, ',');
+    }
+    return out;
+}
+
 std::string paint(std::string_view text, ink with, colour use)
 {
     if (use == colour::off) {

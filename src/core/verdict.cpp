@@ -165,6 +165,7 @@ verdict judge_tls(const tls_answer& tls)
         return out;
     }
     if (tls.problem.empty()) {
+        out.sentence += tls.ended_by_peer ? "; it asks for a client's own certificate" : "";
         return out;
     }
     if (tls.expired) {

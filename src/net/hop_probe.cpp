@@ -56,6 +56,7 @@ asio::awaitable<observation> send_one(endpoint target, way_out way, hop_options 
     auto made = co_await tcp_connect(target, std::move(way), flow, until);
     if (made.socket) {
         drop_connection(*made.socket);
+        ++made.seen.packets; // the RST
     }
     co_return std::move(made.seen);
 }

@@ -105,7 +105,7 @@ private:
             add(idle_grade::none, steady::now(), "the server closed it at once");
             co_return false;
         }
-        if (facts->segments_in != first->segments_in || facts->segments_out != first->segments_out) {
+        if (facts->segments_in != first->segments_in || facts->segments != first->segments) {
             begun_ = steady::now();
         }
         base_ = *facts;
@@ -162,7 +162,7 @@ private:
             return true;
         }
         const auto in = facts->segments_in - base_.segments_in;
-        const auto out = facts->segments_out - base_.segments_out;
+        const auto out = facts->segments - base_.segments;
         if (in > 0 && out <= in) {
             // It came after the look before.
             add(idle_grade::inbound, before);

@@ -5,6 +5,7 @@
 #include "reachd/net/tcp_facts.hpp"
 #include "reachd/net/wall_clock.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 namespace reachd {
@@ -86,6 +87,31 @@ outcome outcome_of_silence(int fd, duration waited)
     };
 }
 
+// What the kernel has sent of it: counted, but for a socket that an error inside connect() has emptied.
+void count_packets(int fd, observation& seen)
+{
+    const auto* failure = std::get_if<not_measured>(&seen.what);
+    const auto* error = std::get_if<icmp_error>(&seen.what);
+    const bool unsent =
+        failure && failure->cause != local_cause::cancelled && failure->cause != local_cause::other;
+    if (fd < 0 || unsent || (error && error->sender_is_us)) {
+        return; // it never left: no route, the own packet filter, no answer to ARP
+    }
+    const auto facts = read_tcp_facts(fd);
+    const unsigned least = failure ? 0 : 1;
+    seen.packets = std::max(least, facts ? facts->segments : 0);
+    seen.syns = std::min(seen.packets, 1 + (facts ? facts->retransmitted : 0));
+}
+
+// As the kernel measured it: our own clock also counts what the event loop did meanwhile. It takes no time of
+// a SYN that it sent twice (RFC 6298 section 3).
+duration handshake_time(int fd, duration ours)
+{
+    const auto facts = read_tcp_facts(fd);
+    const bool measured = facts && facts->rtt_us > 0 && facts->retransmitted == 0;
+    return measured ? std::min<duration>(ours, microseconds{facts->rtt_us}) : ours;
+}
+
 // Makes the socket ready and starts the handshake; an outcome when it ends there and then.
 std::optional<outcome>
 start_connect(tcp::socket& socket, const endpoint& target, const way_out& way, const flow_options& flow)
@@ -143,8 +169,10 @@ tcp_connect(endpoint target, way_out way, flow_options flow, time_point deadline
     out.seen.what = std::move(*seen);
     if (socket.is_open()) {
         out.seen.source = local_name(fd);
+        count_packets(fd, out.seen);
     }
     if (std::holds_alternative<connected>(out.seen.what)) {
+        out.seen.took = handshake_time(fd, out.seen.took);
         refuse_icmp_errors(fd, target.address.family);
         out.socket = std::move(socket);
     }

@@ -103,6 +103,8 @@ udp_exchange(endpoint target, way_out way, udp_options options, time_point deadl
     const auto begun = steady::now();
     udp::socket socket{executor};
     auto seen = start_exchange(socket, target, way, options);
+    const bool unsent = seen && std::holds_alternative<not_measured>(*seen);
+    out.packets = unsent ? 0 : 1;
     const int fd = socket.native_handle();
     while (!seen) {
         auto [how, code] =

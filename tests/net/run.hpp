@@ -331,7 +331,8 @@ inline asio::awaitable<void> greet_by_tls(tcp::socket socket, std::shared_ptr<as
 // A certificate authority that lives as long as the test, with its file for make_trust().
 class authority {
 public:
-    explicit authority(const std::string& name) : key_{EVP_EC_gen("P-256"), EVP_PKEY_free}
+    explicit authority(const std::string& name, const std::string& organisation = {})
+        : key_{EVP_EC_gen("P-256"), EVP_PKEY_free}, organisation_{organisation}
     {
         certificate_ = sign(name, name, key_.get(), "critical,CA:TRUE", {}, {-1, 1});
         path_ = testing::TempDir() + "reachd-net-test-ca-XXXXXX";
@@ -393,6 +394,12 @@ private:
                 name, "CN", MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(text.c_str()), -1, -1, 0
             );
         }
+        for (auto* name : {X509_get_subject_name(out.get()), X509_get_issuer_name(out.get())}) {
+            if (!organisation_.empty()) {
+                const auto* text = reinterpret_cast<const unsigned char*>(organisation_.c_str());
+                X509_NAME_add_entry_by_txt(name, "O", MBSTRING_UTF8, text, -1, -1, 0);
+            }
+        }
         add_extension(out.get(), NID_basic_constraints, constraints);
         if (!names.empty()) {
             add_extension(out.get(), NID_subject_alt_name, names);
@@ -403,6 +410,7 @@ private:
 
     key_ptr key_;
     certificate_ptr certificate_{nullptr, X509_free};
+    std::string organisation_;
     std::string name_;
     std::string path_;
 };

@@ -4,6 +4,8 @@
 #include "reachd/net/tcp_probe.hpp"
 #include "run.hpp"
 
+#include <boost/asio/as_tuple.hpp>
+
 namespace reachd {
 namespace {
 
@@ -17,7 +19,8 @@ asio::awaitable<observation> connect_and_greet(
 {
     const way_out way; // GCC 12 destroys a temporary of a co_await expression twice
     auto made = co_await tcp_connect(where, way, in(late));
-    auto seen = co_await tls_greeting(made.socket.value(), trust, name, in(limit));
+    tls_peer peer{.name = name, .other_names = {"also.example"}};
+    auto seen = co_await tls_greeting(made.socket.value(), trust, std::move(peer), in(limit));
     co_return seen;
 }
 
@@ -29,6 +32,16 @@ conversation as(std::shared_ptr<asio::ssl::context> identity)
 conversation answering(const std::string& text)
 {
     return [text](tcp::socket socket) { return answer(std::move(socket), text); };
+}
+
+// As greet_by_tls(), for a handshake that is meant to fail.
+asio::awaitable<void> refuse_by_tls(tcp::socket socket, std::shared_ptr<asio::ssl::context> identity)
+{
+    asio::ssl::stream<tcp::socket> stream{std::move(socket), *identity};
+    const auto token = asio::as_tuple(asio::use_awaitable);
+    co_await stream.async_handshake(asio::ssl::stream_base::server, token);
+    std::array<char, 512> data;
+    co_await stream.next_layer().async_read_some(asio::buffer(data), token);
 }
 
 // Answers the first record with the beginning of one of its own, and no more.
@@ -122,6 +135,71 @@ TEST_F(tls_greeting_test, tells_a_wrong_name_of_a_trusted_chain)
     EXPECT_FALSE(answer.expired);
     EXPECT_EQ(judged.kind, verdict_kind::intercepted);
     EXPECT_NE(judged.sentence.find("other.example"), std::string::npos) << judged.sentence;
+}
+
+TEST_F(tls_greeting_test, accepts_another_name_that_the_row_allows)
+{
+    EXPECT_EQ(answer_of(as(known.identity("also.example"))).problem, "");
+}
+
+TEST_F(tls_greeting_test, tells_a_chain_whose_only_fault_is_that_its_root_is_not_here)
+{
+    const authority vendors{"Vendor Root CA", "Vendor Inc."};
+    const auto answer = answer_of(as(vendors.identity(service_name)));
+    ASSERT_TRUE(answer.missing_root);
+    EXPECT_EQ(*answer.missing_root, (root_claim{"Vendor Root CA", "Vendor Inc."}));
+    EXPECT_EQ(judged.kind, verdict_kind::intercepted); // whether it may be private is for the row to say
+}
+
+TEST_F(tls_greeting_test, misses_no_root_where_anything_else_is_wrong)
+{
+    EXPECT_FALSE(answer_of(as(foreign.identity("other.example"))).missing_root) << "another name";
+    EXPECT_FALSE(answer_of(as(foreign.identity(service_name, {-2, -1}))).missing_root) << "out of date";
+    EXPECT_FALSE(answer_of(as(known.identity(service_name))).missing_root) << "verified";
+    const authority impostor{"Known CA"}; // writes the name of a root that is here
+    const auto answer = answer_of(as(impostor.identity(service_name)));
+    EXPECT_NE(answer.problem, "");
+    EXPECT_FALSE(answer.missing_root);
+}
+
+TEST_F(tls_greeting_test, trusts_the_roots_of_additional_files)
+{
+    const authority vendors{"Vendor Root CA", "Vendor Inc."};
+    EXPECT_FALSE(holds_root_of(*trust, "Vendor Inc."));
+    EXPECT_TRUE(add_trust(*trust, {vendors.path()}).empty());
+    EXPECT_TRUE(holds_root_of(*trust, "Vendor Inc.") && holds_root_of(*trust, "Vendor Root CA"));
+    EXPECT_EQ(answer_of(as(vendors.identity(service_name))).problem, "");
+    EXPECT_EQ(answer_of(as(known.identity(service_name))).problem, "");
+    EXPECT_NE(answer_of(as(foreign.identity(service_name))).problem, "");
+}
+
+TEST_F(tls_greeting_test, names_each_additional_file_that_cannot_be_used_and_keeps_the_others)
+{
+    const authority vendors{"Vendor Root CA", "Vendor Inc."};
+    const auto said = add_trust(*trust, {"/nowhere.pem", vendors.path(), "/"});
+    ASSERT_EQ(said.size(), 2U);
+    EXPECT_NE(said[0].find("tls.extra_ca_files /nowhere.pem: No such file"), std::string::npos) << said[0];
+    EXPECT_TRUE(holds_root_of(*trust, "Vendor Inc."));
+}
+
+// Before TLS 1.3 a server that wants a certificate of ours ends the handshake when it gets none.
+TEST_F(tls_greeting_test, believes_a_server_that_proved_itself_and_then_wanted_a_certificate_of_ours)
+{
+    const auto strict = [](const authority& by) {
+        auto identity = by.identity(service_name);
+        identity->set_verify_mode(asio::ssl::verify_peer | asio::ssl::verify_fail_if_no_peer_cert);
+        SSL_CTX_ctrl(identity->native_handle(), SSL_CTRL_SET_MAX_PROTO_VERSION, TLS1_2_VERSION, nullptr);
+        return [identity](tcp::socket socket) -> asio::awaitable<void> {
+            return refuse_by_tls(std::move(socket), identity);
+        };
+    };
+    const auto answer = answer_of(strict(known));
+    EXPECT_EQ(answer.problem, "");
+    EXPECT_TRUE(answer.ended_by_peer);
+    EXPECT_EQ(judged.kind, verdict_kind::open);
+    EXPECT_NE(judged.sentence.find("asks for a client's own certificate"), std::string::npos);
+    EXPECT_NE(answer_of(strict(foreign)).problem, "");
+    EXPECT_EQ(judged.kind, verdict_kind::intercepted);
 }
 
 TEST_F(tls_greeting_test, does_not_call_a_certificate_of_another_time_intercepted)

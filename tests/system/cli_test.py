@@ -113,7 +113,7 @@ class Terminals(SystemTest):
         self.assertIn(ESCAPE, coloured)
         plain = re.sub(r"\x1b\[[0-9;]*m", "", coloured)
         without = self.table("--color", "never")
-        self.assertEqual(plain.splitlines()[1:], without.splitlines()[1:])  # the first line has the time
+        self.assertEqual(*(text.partition("\nSent ")[0].splitlines()[1:] for text in (plain, without)))  # no times
 
     def on_terminal(self, *words, environment=()):
         """stdout and stderr on a terminal of 100 columns; what it saw of each."""
@@ -147,7 +147,7 @@ class Terminals(SystemTest):
 
 class Interruption(SystemTest):
     def test_interrupted_check_prints_what_it_has_and_exits_unproven(self):
-        """nlb is done within a second; the 500 ports of session take minutes at this pace."""
+        """nlb is done within seconds; the 500 ports of session take a minute at this pace."""
         for number in (signal.SIGINT, signal.SIGTERM):
             with self.subTest(signal=number):
                 config = self.site.config({"limits": {"new_flows_per_s": 20}})
@@ -155,7 +155,7 @@ class Interruption(SystemTest):
                     "client", [self.site.program("reachctl"), *self.site.where(config), "check", "--format", "json",
                                "--only", "nlb", "--only", "session"],
                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-                time.sleep(3)
+                time.sleep(10)
                 running.send_signal(number)
                 stdout, stderr = running.communicate(timeout=10)
                 self.assertEqual(running.returncode, 3)

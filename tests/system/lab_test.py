@@ -24,6 +24,7 @@ from lab_cases import (CASES, DNS2, HOPS, HOPS6, INTERNET, ISP, MAPS, MAPS6_AT, 
 
 LAB_ID = f"selftest{os.getpid()}"
 UP_LIMIT_S = 3.0
+COURIER = ("tls", {"name": "courier.push.apple.com", "address": "17.57.144.7", "port": 5223})
 
 
 class Healthy(unittest.TestCase):
@@ -42,8 +43,10 @@ class Healthy(unittest.TestCase):
     def test_services_behave_as_documented(self):
         self.see((http(), "200 lab"), (http(MAPS6_AT), "200 lab"), (tls(), TRUSTED), (tls(address=MAPS6_AT), TRUSTED),
                  (tls(None, "15.200.134.197"), "trusted lab-default"),
-                 (("tls", {"name": "7-courier.push.apple.com", "address": "17.57.144.7", "port": 5223,
-                           "alpn": "apns-security-v3"}), "trusted *.push.apple.com apns-security-v3"),
+                 (COURIER, "untrusted: self-signed certificate in certificate chain"),
+                 *((("tls", {**COURIER[1], "port": port, "alpn": alpn, "ca_file": str(LAB.apple_ca_file)}),
+                    f"trusted courier.push.apple.com {alpn}")
+                   for port, alpn in ((5223, "apns-security-v3"), (443, "http/1.1"))),
                  (http(SERVER, port=4200), "open, then silent"), (http("34.0.0.10", port=2001), "open, then silent"),
                  (tcp(2010), "open"), (tcp(2011), "refused"), (tcp(2200), "open"), (tcp(2499), "refused"),
                  (tcp(2500), "open"), (udp(4200), "silent"), (udp(4208), "silent"),

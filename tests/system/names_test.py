@@ -182,5 +182,28 @@ class Wildcard(SystemTest):
         path.write_text(before + "".join(f"17.1.2.3 {name}\n" for name in names), encoding="ascii")
 
 
+class Nat64(SystemTest):
+    """A DNS64: what it makes of IPv4 addresses is told for what it is. The lab has no NAT64 behind it."""
+    PREFIX, MADE = "64:ff9b::/96", ("64:ff9b::8efa:a", "142.250.0.10")
+
+    def test_synthesised_addresses_are_told_from_real_ones(self):
+        self.fault("dns", mode="dns64")
+        report = self.check(NAMED)
+        self.assertEqual(report["nat64"], self.PREFIX)
+        self.assertIn(f"this network has a NAT64: IPv6 addresses in {self.PREFIX}", report["findings"][0])
+        made = {one["address"]: one.get("synthesised_from") for one in row(report, NAMED)["endpoints"]}
+        self.assertEqual(made, {MAPS_AT[0]: None, MAPS_AT[1]: None, self.MADE[0]: self.MADE[1]})
+        found = endpoint(row(report, NAMED), self.MADE[0], 443)
+        self.assertIn(f"; this address is the NAT64's synthesis of {self.MADE[1]}", found["sentence"])
+        doctor = self.site.reachctl("doctor").stdout
+        self.assertIn(f"DNS server {DNS1} makes IPv6 addresses in {self.PREFIX} of IPv4 ones",
+                      " ".join(doctor.split()))
+
+    def test_nothing_is_said_of_it_where_there_is_none(self):
+        report = self.check(NAMED)
+        self.assertEqual((report["nat64"], report["findings"]), (None, []))
+        self.assertNotIn("nat64", self.site.reachctl("doctor").stdout)
+
+
 if __name__ == "__main__":
     main("names")

@@ -25,6 +25,7 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2]
 # Rules that relate one value to another, or that look inside a text: only the programs' reader checks them.
 BEYOND_CATALOGUE_SCHEMA = {
     "block-expect", "duplicate-key", "id-twice", "reference-type", "reference-unknown", "text-control",
+    "tls-ports",
 }
 BEYOND_SITE_SCHEMA = {"check-catalogue", "check-values", "http-zero-port"}
 

@@ -4,7 +4,6 @@ notifications, and clients that do not behave.
 
     sudo /usr/bin/python3 tests/system/sockets_test.py [-v]
 """
-import re
 import contextlib
 import json
 import os
@@ -135,12 +134,12 @@ class ServiceManager(SystemTest):
 
     def test_start_state_reload_and_end_are_notified(self):
         channel, environment = self.notified()
-        with self.site.daemon(before=["env", *environment]) as daemon:
+        config = self.site.config({"limits": {"samples_per_block": 4}}, name="few-samples.json")  # apns stays unproven
+        with self.site.daemon(before=["env", *environment], config=config) as daemon:
             self.assertEqual(self.next_with(channel, "READY"), {"READY": "1", "STATUS": "first measurements under way"})
             daemon.await_checked()
-            status = self.next_with(channel, "STATUS")["STATUS"]
-            while not re.match("No requirement fails; [0-9]+ of 16 pass", status):
-                status = self.next_with(channel, "STATUS")["STATUS"]
+            while not self.next_with(channel, "STATUS")["STATUS"].startswith("No requirement fails; 12 of 16 pass"):
+                pass  # what the inquiry finds after a round's end is told as well
             daemon.signal(signal.SIGHUP)
             self.assertGreater(int(self.next_with(channel, "RELOADING")["MONOTONIC_USEC"]), 0)
             self.assertEqual(self.next_with(channel, "READY")["READY"], "1")

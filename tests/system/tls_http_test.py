@@ -216,6 +216,16 @@ class Boxes(SystemTest):
                                 where={"after": {"hop": 1, "address": gateway}, "before": {"hop": 2, "address": isp}})
             self.assertIn(f"reset between hop 1 ({gateway}) and hop 2 ({isp})", one["sentence"])
 
+    def test_reset_of_the_firewall_that_no_walk_can_place_is_never_green(self):
+        """No ICMP comes in: no control flow tells whose RST it is. The open ports say that they could not be checked."""
+        self.fault("icmp-filtered", at="site")
+        self.fault("rst", port="2100-2199")
+        session = row(self.check("session"), "session")
+        self.assertNotEqual(session["state"], "pass")
+        for one in session["endpoints"]:
+            if 2100 <= one["port"] <= 2199:
+                self.assertIn(one["verdict"], ("unproven", "blocked"), one["sentence"])
+
 
 if __name__ == "__main__":
     main("tlshttp")

@@ -146,6 +146,10 @@ TEST(shipped_catalogues, probe_apns_by_the_names_that_devices_use)
     for (const auto& name : names) {
         EXPECT_TRUE(name.ends_with("courier.push.apple.com")) << name;
     }
+    const auto apns = std::get<outbound>(row_of(shipped("eschat-govcloud"), "apns").what);
+    EXPECT_EQ(to_text(apns.tls_ports), "443,5223");
+    EXPECT_EQ(to_text(apns.fallback_ports), "443");
+    EXPECT_EQ(apns.tls_roots, (std::vector<std::string>{"Apple Inc."}));
 }
 
 TEST(shipped_catalogues, hold_every_row_of_the_helpdesk_document)
@@ -249,6 +253,22 @@ TEST(catalogue, accepts_every_form_of_ports_and_destinations)
     EXPECT_EQ(std::get<outbound>(row_of(all, "c").what).expect_reply, "OK");
     EXPECT_TRUE(std::get<idle_timer>(row_of(all, "e").what).over.empty());
     EXPECT_EQ(row_of(all, "f").role, role::disaster_recovery);
+}
+
+TEST(catalogue, reads_where_named_hosts_speak_tls_and_what_they_fall_back_to)
+{
+    const auto all = parsed_or_empty(
+        R"({"id": "t", "values": {"p": {"type": "ports"}}, "requirements": [
+        {"id": "a", "transport": "tcp", "destinations": ["h.example"], "ports": "80,5223", "expect": "path",
+         "tls_ports": "443,5223", "tls_names": ["c.example"], "tls_roots": ["Vendor Inc."], "fallback_ports": 443},
+        {"id": "b", "transport": "tcp", "destinations": ["h.example"], "ports": "{p}", "tls_ports": 8443}]})"
+    );
+    const auto& one = std::get<outbound>(row_of(all, "a").what);
+    EXPECT_EQ(to_text(one.tls_ports), "443,5223");
+    EXPECT_EQ(one.tls_names, (std::vector<std::string>{"c.example"}));
+    EXPECT_EQ(one.tls_roots, (std::vector<std::string>{"Vendor Inc."}));
+    EXPECT_EQ(to_text(one.fallback_ports), "443");
+    EXPECT_EQ(to_text(std::get<outbound>(row_of(all, "b").what).tls_ports), "8443");
 }
 
 // A catalogue of `rows` rows with `destinations` destinations each.

@@ -93,7 +93,8 @@ TEST(config, may_be_empty)
 
 TEST(config, reads_every_key)
 {
-    const auto site = parsed_or_default(R"({
+    const auto site = parsed_or_default(
+        R"({
         "$schema": "schema/reachd.schema.json", "site": "denver-hq", "catalogues": ["a", "b-2"],
         "values": {"a": {"n": 4200, "t": "4200-4208", "l": ["192.0.2.1", "h.example"]}},
         "vantages": [{"name": "wired", "interface": "eth0"}, {"name": "voice", "source": "10.20.0.5"}],
@@ -103,7 +104,8 @@ TEST(config, reads_every_key)
         "reflectors": [{"host": "r.example", "port": 9, "secret_file": "/k"}, {"host": "2001:db8::1"}],
         "history": {"path": "/h.db", "keep_days": 10},
         "idle": {"udp_rungs_s": [15, 30], "tcp_rungs_s": []},
-        "tls": {"ca_file": "/ca.pem"}, "http": {"listen": "[::1]:9870"}})");
+        "tls": {"ca_file": "/ca.pem", "extra_ca_files": ["/a.pem", "/b.pem"]}, "http": {"listen": "[::1]:9870"}})"
+    );
     config expected;
     expected.site = "denver-hq";
     expected.catalogues = {"a", "b-2"};
@@ -115,6 +117,7 @@ TEST(config, reads_every_key)
     expected.history = {"/h.db", 10};
     expected.idle = {{15s, 30s}, {}};
     expected.tls_ca_file = "/ca.pem";
+    expected.tls_extra_ca_files = {"/a.pem", "/b.pem"};
     expected.http_listen = "[::1]:9870";
     EXPECT_EQ(site, expected);
 }

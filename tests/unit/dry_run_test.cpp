@@ -48,7 +48,7 @@ TEST(dry_run, tells_every_destination_with_its_flows_and_what_is_said_to_it)
          {"ports": "443", "greeting": "tls"}, {"ports": "5223", "greeting": "none"}]}])"));
     EXPECT_EQ(told["total"]["endpoints"], 6);
     EXPECT_EQ(told["total"]["flows_at_most"], 12);
-    EXPECT_EQ(told["dns"]["look_ups"], 1);
+    EXPECT_EQ(told["dns"]["look_ups"], 2); // NAT64 is looked for as well
     EXPECT_EQ(told["hop_probes"]["packets_each_at_most"], 32 * 3 * 3);
 }
 
@@ -75,9 +75,9 @@ TEST(dry_run, says_why_nothing_is_sent_for_a_row)
 {
     auto blank = make_web();
     blank.not_configured = "ask the vendor";
-    const auto told =
-        dry_run_of(make_plan_of({blank, make_plan_row("idle", idle_timer{}), make_plan_row("in", inbound{})})
-        );
+    const auto told = dry_run_of(
+        make_plan_of({blank, make_plan_row("idle", idle_timer{}), make_plan_row("in", inbound{})})
+    );
     const char* const reasons[] = {"ask the vendor", "idle timers", "connect to the site"};
     for (std::size_t i = 0; i < std::size(reasons); ++i) {
         const auto why = told["requirements"][i]["not_sent"].get<std::string>();
@@ -125,6 +125,45 @@ TEST(dry_run, adds_up_two_rows_that_go_to_one_destination)
     EXPECT_EQ(dry_run_of(what)["duration"]["all_answer_s"], 100); // 200 to each, 2 a second
 }
 
+TEST(dry_run, tells_what_a_healthy_site_takes_and_what_faults_may_add)
+{
+    auto what = make_one(make_web("443"));
+    std::get<outbound_row>(what.rows[0].what).names.clear();
+    auto told = dry_run_of(what);
+    EXPECT_EQ(told["healthy"]["packets_if_all_accept"], 19 + 6 + 5); // 4.5 an address
+    EXPECT_EQ(told["healthy"]["packets_if_ports_refuse"], 19 + 6 + 5) << "a service has to accept";
+    EXPECT_EQ(told["unhealthy"]["packets_at_most"], 32 * 3 * 3);
+    EXPECT_EQ(told["unhealthy"]["takes_s"], 9); // 288 packets, one a second at each of 32 hops
+
+    auto& row = std::get<outbound_row>(what.rows[0].what);
+    row.expect = expectation::path;
+    row.ports = make_outbound(expectation::path, "2001-2100").ports;
+    told = dry_run_of(what);
+    EXPECT_EQ(told["healthy"]["packets_if_ports_refuse"], 100 * 4 + 5);
+    EXPECT_EQ(told["healthy"]["packets_if_all_accept"], 100 * (19 + 5) + 5);
+    EXPECT_EQ(told["unhealthy"]["packets_at_most"], 20000) << "the cap of the inquiry";
+
+    row.transport = transport::udp;
+    EXPECT_EQ(dry_run_of(what)["healthy"]["packets_if_all_accept"], 100 * 3 + 5);
+}
+
+TEST(dry_run, counts_the_samples_of_blocks_and_their_time)
+{
+    auto what = make_one(make_web("80,5223"));
+    auto& row = std::get<outbound_row>(what.rows[0].what);
+    row.blocks = {parse_block("17.0.0.0/8").value(), parse_block("192.0.2.0/28").value()};
+    what.config.limits.icmp_per_hop_per_s = 1;
+    what.config.limits.samples_per_block = 100; // rounded down to a power of two
+    const auto told = dry_run_of(what);
+    EXPECT_EQ(
+        told["requirements"][0]["samples"],
+        json::parse(R"([{"block": "17.0.0.0/8", "ports": 2, "samples_each": 64},
+                        {"block": "192.0.2.0/28", "ports": 2, "samples_each": 16}])")
+    );
+    EXPECT_EQ(told["healthy"]["block_samples"], 160);
+    EXPECT_EQ(told["healthy"]["sampling_s"], 80); // two hops
+}
+
 TEST(dry_run, is_told_in_words_that_name_everything_within_the_width)
 {
     auto what = make_one(make_web());
@@ -146,10 +185,10 @@ TEST(dry_run, is_told_in_words_that_name_everything_within_the_width)
     EXPECT_LE(widest, 72U);
     for (const auto* part :
          {"Nothing was sent.", "cat/web: tcp 80,443,5223",
-          "each address of vendor.example: 3 endpoints, at most 6 flows",
-          "80: HTTP HEAD", "443: TLS handshake with the name (SNI)",
-          "5223: no word", "17.0.0.0/8: nothing, but to the names above", "cat/in: sends nothing:",
-          "DNS: 2 look-ups", "Upper bound:", "10 new ones a second", "2 a second to one address"}) {
+          "each address of vendor.example: 3 endpoints, at most 6 flows", "80: HTTP HEAD",
+          "443: TLS handshake with the name (SNI)", "5223: no word",
+          "17.0.0.0/8: 256 samples at each of 1 port", "cat/in: sends nothing:", "DNS: 3 look-ups",
+          "Upper bound:", "10 new ones a second", "2 a second to one address"}) {
         EXPECT_NE(flat.find(part), std::string::npos) << part << "\n" << text;
     }
 }

@@ -44,6 +44,22 @@ TEST(expand, makes_every_address_times_every_port_literals_first)
     );
 }
 
+TEST(expand, probes_names_alone_on_the_fallback_ports)
+{
+    auto row = make_outbound(expectation::path, "5223");
+    row.addresses = {make_address(server_text)};
+    row.names = {"vendor.example"};
+    row.fallback_ports = parse_ports("443").value();
+    const auto made = expand(row, {make_lookup("vendor.example", {other_server_text})}, routing_table, {});
+    EXPECT_EQ(
+        texts(made), (list{
+                         "|54.215.171.160|5223|",
+                         "vendor.example|54.219.138.108|5223|",
+                         "vendor.example|54.219.138.108|443|",
+                     })
+    );
+}
+
 TEST(expand, gives_endpoints_the_transport_of_the_row_and_the_servers_of_the_name)
 {
     auto row = make_outbound(expectation::path, "4200");

@@ -41,5 +41,19 @@ TEST(greeting, is_spoken_to_named_services_and_to_nobody_who_did_not_ask_for_one
     }
 }
 
+TEST(greeting, of_tls_is_for_named_hosts_on_the_ports_that_the_row_names)
+{
+    for (const auto expect : {expectation::path, expectation::service}) {
+        auto row = make_outbound(expect, "80,5223");
+        row.tls_ports = parse_ports("443,5223").value();
+        row.fallback_ports = parse_ports("443").value();
+        EXPECT_EQ(greeting_for(row, "vendor.example", 5223), greeting::tls);
+        EXPECT_EQ(greeting_for(row, "vendor.example", 443), greeting::tls);
+        EXPECT_EQ(greeting_for(row, "", 5223), greeting::none);
+        EXPECT_NE(greeting_for(row, "vendor.example", 80), greeting::tls);
+        EXPECT_EQ(greeting_for(row, "vendor.example", 5224), greeting::none);
+    }
+}
+
 } // namespace
 } // namespace reachd

@@ -3,6 +3,7 @@
 #include "support/make.hpp"
 
 #include <gtest/gtest.h>
+#include <limits>
 
 namespace reachd {
 namespace {
@@ -28,16 +29,28 @@ hop_order search(unsigned limit, std::uint16_t port = 443)
     return out;
 }
 
+hop_pacer::choice choose(
+    hop_pacer& paced, const std::vector<hop_order>& wanted, unsigned shared_hops = shared,
+    time_point now = origin
+)
+{
+    limits_config lifted_rates;
+    lifted_rates.new_flows_per_s = 0;
+    lifted_rates.new_flows_per_destination_per_s = 0;
+    pacer flows{lifted_rates, 1};
+    return paced.choose(wanted, shared_hops, {std::numeric_limits<std::size_t>::max(), flows}, now);
+}
+
 std::size_t granted(hop_pacer& paced, const std::vector<hop_order>& wanted, time_point now = origin)
 {
-    return paced.choose(wanted, shared, now).now.size();
+    return choose(paced, wanted, shared, now).now.size();
 }
 
 TEST(hop_pacer, asks_one_hop_once_a_second_whoever_the_packet_is_for)
 {
     hop_pacer paced{1};
     const std::vector<hop_order> both{walk(2), walk(2, 443, other_server_text)};
-    const auto first = paced.choose(both, shared, origin);
+    const auto first = choose(paced, both);
     ASSERT_EQ(first.now.size(), 1U);
     EXPECT_EQ(first.now[0], both[0]);
     ASSERT_TRUE(first.look_again);
@@ -74,9 +87,9 @@ TEST(hop_pacer, takes_hops_past_the_shared_ones_for_boxes_of_their_own_by_destin
 {
     const std::vector<hop_order> far{walk(4), walk(4, 443, other_server_text), walk(4, 80)};
     hop_pacer apart{1};
-    EXPECT_EQ(apart.choose(far, 3, origin).now.size(), 2U);
+    EXPECT_EQ(choose(apart, far, 3).now.size(), 2U);
     hop_pacer alike{1};
-    EXPECT_EQ(alike.choose(far, 4, origin).now.size(), 1U);
+    EXPECT_EQ(choose(alike, far, 4).now.size(), 1U);
 }
 
 TEST(hop_pacer, holds_nothing_back_that_asks_no_hop)
@@ -86,7 +99,7 @@ TEST(hop_pacer, holds_nothing_back_that_asks_no_hop)
     for (std::uint16_t port = 1; port <= 50; ++port) {
         wanted.push_back({.which = {"", make_target(server_text, port)}, .min_ttl = 60, .payload = {}});
     }
-    const auto chosen = paced.choose(wanted, shared, origin);
+    const auto chosen = choose(paced, wanted);
     EXPECT_EQ(chosen.now.size(), 50U);
     EXPECT_FALSE(chosen.look_again);
 }
@@ -123,7 +136,7 @@ TEST(hop_pacer, lifted_sends_at_once_where_silence_is_expected)
 TEST(hop_pacer, lifted_sends_answers_at_once_behind_those_that_need_the_hop)
 {
     hop_pacer paced{lifted};
-    const auto chosen = paced.choose({search(2, 1), search(2, 2), walk(2, 3)}, shared, origin);
+    const auto chosen = choose(paced, {search(2, 1), search(2, 2), walk(2, 3)});
     ASSERT_EQ(chosen.now.size(), 3U);
     EXPECT_EQ(chosen.now[0], walk(2, 3)) << "the hop's errors are for who needs them";
 }

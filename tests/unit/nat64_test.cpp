@@ -29,6 +29,37 @@ const std::vector<row> rows{
     {"64:ff9b::", 96, "64:ff9b::192.0.2.33", "64:ff9b::192.0.0.170"},
 };
 
+TEST(nat64, extracts_what_was_embedded_and_nothing_else)
+{
+    for (const auto& [prefix, length, literal, answer] : rows) {
+        SCOPED_TRACE(length);
+        const ip_block block{.base = ip(prefix), .prefix = static_cast<std::uint8_t>(length)};
+        EXPECT_EQ(extract(block, ip(literal)), ip("192.0.2.33"));
+        EXPECT_EQ(extract(block, ip("2600::1")), std::nullopt);
+        EXPECT_EQ(extract(block, ip("192.0.2.33")), std::nullopt);
+    }
+    const ip_block block{.base = ip("2001:db8:122:344::"), .prefix = 64};
+    EXPECT_EQ(extract(block, ip("2001:db8:122:344::1")), std::nullopt) << "a host of that network";
+}
+
+TEST(nat64, is_what_any_server_shows_and_stays_while_nobody_answers)
+{
+    const auto known = parse_block("64:ff9b::/96");
+    const std::optional<ip_block> nothing;
+    name_lookup found{.name = nat64_probe_name, .system = {.status = dns_status::no_reply}};
+    EXPECT_EQ(nat64_after(found, known), known);
+    EXPECT_EQ(nat64_after(found, nothing), nothing);
+    found.servers.push_back({.status = dns_status::answered, .addresses = {{ip("192.0.0.170"), {}}}});
+    EXPECT_EQ(nat64_after(found, known), nothing) << "the name as it is everywhere else";
+    found.servers.push_back(
+        {.status = dns_status::answered, .addresses = {{ip("64:ff9b::192.0.0.171"), {}}}}
+    );
+    EXPECT_EQ(nat64_after(found, nothing), known);
+    found.servers.clear();
+    found.system.status = dns_status::no_such_name;
+    EXPECT_EQ(nat64_after(found, known), nothing);
+}
+
 TEST(nat64, embeds_an_address_at_every_length_as_the_rfc_shows)
 {
     for (const auto& [prefix, length, literal, answer] : rows) {

@@ -107,6 +107,10 @@ TEST(plan, sorts_destinations_by_their_kind_and_drops_repeats)
     what.private_answers = true;
     what.payload = "who?";
     what.expect_reply = "me";
+    what.tls_ports = parse_ports("5223").value();
+    what.tls_names = {"cert.example"};
+    what.tls_roots = {"Vendor Inc."};
+    what.fallback_ports = parse_ports("443").value();
     what.ports = parse_ports("80,5223").value();
     what.destinations = {
         destination{make_address(server_text)}, destination{parse_block("17.0.0.0/8").value()},
@@ -125,6 +129,10 @@ TEST(plan, sorts_destinations_by_their_kind_and_drops_repeats)
     EXPECT_TRUE(row.private_answers);
     EXPECT_EQ(row.payload, "who?");
     EXPECT_EQ(row.expect_reply, "me");
+    EXPECT_EQ(to_text(row.tls_ports), "5223");
+    EXPECT_EQ(row.tls_names, what.tls_names);
+    EXPECT_EQ(row.tls_roots, what.tls_roots);
+    EXPECT_EQ(to_text(row.fallback_ports), "443");
     EXPECT_EQ(to_text(row.ports), "80,5223");
 }
 

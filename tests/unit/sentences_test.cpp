@@ -305,5 +305,40 @@ TEST(site_sentence, says_that_nothing_answers_only_if_nothing_does)
     EXPECT_EQ(unprobed.site.sentence, "No requirement fails; 0 of 1 pass; unproven: one.");
 }
 
+// What the site says when a box answers every SYN with this ICMP error.
+std::string told_of_all(const char* box, std::uint8_t code)
+{
+    auto it = make_scene();
+    const auto seen = make_seen(make_icmp(box, 3, code));
+    it.add("one", expectation::service, {make_endpoint(server_text, 80, {seen})});
+    it.add("two", expectation::service, {make_endpoint(other_server_text, 443, {seen})});
+    it.evaluate();
+    return it.site.sentence;
+}
+
+TEST(site_sentence, says_that_the_way_out_is_down_only_if_the_sites_own_box_says_that_it_has_none)
+{
+    const std::string down = "The way out of this site is down: ";
+    const auto told = told_of_all(gateway_text, 0);
+    EXPECT_TRUE(told.starts_with(down)) << told;
+    EXPECT_TRUE(has(told, gateway_text)) << told;
+    EXPECT_FALSE(told_of_all(gateway_text, 13).starts_with(down)); // a rule
+    EXPECT_FALSE(told_of_all(stranger_text, 0).starts_with(down)); // somebody beyond
+    auto one = make_scene();
+    one.add(
+        "one", expectation::service,
+        {make_endpoint(server_text, 80, {make_seen(make_icmp(gateway_text, 3, 0))})}
+    );
+    one.evaluate();
+    EXPECT_FALSE(one.site.sentence.starts_with(down)); // it may be about that address
+    one.add(
+        "two", expectation::service,
+        {make_endpoint(other_server_text, 80, {make_seen(make_icmp(gateway_text, 3, 0))})}
+    );
+    one.add("three", expectation::service, {make_endpoint(other_server_text, 443, {make_seen(refused{})})});
+    one.evaluate();
+    EXPECT_FALSE(one.site.sentence.starts_with(down)); // something gets through
+}
+
 } // namespace
 } // namespace reachd

@@ -54,8 +54,18 @@ TEST(report, has_the_members_that_people_script_against_and_no_others)
     EXPECT_EQ(
         keys_of(report), (keys{
                              "schema", "site", "generated", "state", "sentence", "findings", "since",
-                             "vantage", "path", "catalogues", "idle"
+                             "vantage", "path", "nat64", "catalogues", "idle", "traffic"
                          })
+    );
+    EXPECT_EQ(
+        keys_of(report["traffic"]),
+        (keys{
+            "since", "duration_s", "packets", "syns", "segments", "datagrams", "dns_questions",
+            "inquiry_probes", "block_samples", "left_out", "nat_entries"
+        })
+    );
+    EXPECT_EQ(
+        keys_of(report["traffic"]["nat_entries"]), (keys{"left", "half_open", "at_once_at_most", "limit"})
     );
     EXPECT_EQ(keys_of(report["path"]), (keys{"edge", "hops"}));
     const auto& cat = report["catalogues"][0];
@@ -269,6 +279,28 @@ TEST(health, is_stale_when_the_latest_measurement_is_too_old_or_there_is_none)
     }
     EXPECT_TRUE(stale_at(1000));
     EXPECT_EQ(health_report(it.what, it.site, make_wall(seconds{1}), seconds{180})["checked"], nullptr);
+}
+
+TEST(site_report, tells_what_a_nat64_has_made_of_an_ipv4_address)
+{
+    auto it = make_scene();
+    it.add(
+        "row", expectation::service,
+        {make_named("a.example", "64:ff9b::54.215.171.160", 443, {make_seen(connected{})}),
+         make_named("a.example", server6_text, 443, {make_seen(connected{})})}
+    );
+    it.evaluate();
+    EXPECT_TRUE(site_report(it.what, it.site, {}, make_wall(seconds{1}))["nat64"].is_null());
+    it.site.nat64 = parse_block("64:ff9b::/96");
+    it.evaluate();
+    const auto report = site_report(it.what, it.site, {}, make_wall(seconds{1}));
+    EXPECT_EQ(report["nat64"], "64:ff9b::/96");
+    EXPECT_NE(report["findings"].dump().find("this network has a NAT64"), std::string::npos);
+    const auto& endpoints = report["catalogues"][0]["requirements"][0]["endpoints"];
+    EXPECT_EQ(endpoints[0]["synthesised_from"], server_text);
+    EXPECT_EQ(endpoints[0]["sentence"], "answers; this address is the NAT64's synthesis of 54.215.171.160");
+    EXPECT_EQ(endpoints[1]["sentence"], "answers");
+    EXPECT_FALSE(endpoints[1].contains("synthesised_from"));
 }
 
 } // namespace

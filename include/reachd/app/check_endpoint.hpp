@@ -6,6 +6,7 @@
 #pragma once
 
 #include "reachd/core/greeting.hpp"
+#include "reachd/core/site_state.hpp"
 #include "reachd/net/socket_options.hpp"
 #include "reachd/net/tcp_confirm.hpp"
 
@@ -26,9 +27,13 @@ struct endpoint_order {
     confirm_with confirm = confirm_with::fin; // where nothing is said
     std::string payload;                      // of a datagram; "" for one zero byte
     std::string expect_reply;                 // what the reply begins with; "" for any
+    std::vector<std::string> tls_names;       // its certificate may be for one of these as well
     unsigned attempts = 2;
     milliseconds timeout{3000}; // of each attempt and of each exchange after it
 };
+
+// What a row asks of one of its endpoints, which has an address.
+endpoint_order order_for(const plan& what, const outbound_row& row, const endpoint_state& one);
 
 // Called before each attempt but the first, which the caller has paced already; may be empty.
 using before_retry = std::function<boost::asio::awaitable<void>()>;

@@ -40,6 +40,7 @@ struct engine_listener {
     std::function<void(const row_change&)> row_changed;
     std::function<void(std::size_t row, const std::string& name_and_address)> address_appeared;
     std::function<void(std::size_t row)> round_finished;
+    std::function<void()> refreshed; // all verdicts were drawn anew
     std::function<void(const progress&)> progressed;
     std::function<void(std::size_t row, const block_result& round)> sampled;
     std::function<void(std::size_t row)> idle_measured; // a ladder has ended
@@ -84,7 +85,6 @@ public:
     [[nodiscard]] bool stopped() const { return stopping_; }
     [[nodiscard]] const plan& what() const { return *plan_; }
     [[nodiscard]] const site_state& state() const { return state_; }
-    [[nodiscard]] const inquiry_traffic& traffic() const { return inquirer_.traffic(); }
     // For a row that is left out of a check: says why.
     void leave_out(std::size_t row, std::string why);
     // Draws all verdicts anew; done after each round as well.
@@ -125,12 +125,8 @@ private:
         std::size_t row, std::size_t index, const endpoint_order& order, const std::shared_ptr<round>& of
     );
     void suspect_silence(endpoint_state& one, const endpoint_order& order);
-    void take_in(endpoint_state& one, std::vector<observation> seen);
-    void forget_traces(const std::string& vantage, const ip_address& address);
-    void forget_old_traces(const row_state& row);
     void back_on_schedule(std::size_t row);
     boost::asio::awaitable<void> wait_for(std::shared_ptr<round> of);
-    endpoint_order order_for(const outbound_row& row, const endpoint_state& one) const;
     void tell_progress();
 
     boost::asio::any_io_executor executor_;
@@ -140,6 +136,7 @@ private:
     site_state state_;
     std::vector<row_work> work_;
     resolver resolver_;
+    time_point nat64_due_{}; // when it is looked for again
     flow_gate gate_;
     boost::asio::steady_timer wake_;
     std::optional<schedule> schedule_;

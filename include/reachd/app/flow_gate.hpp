@@ -3,10 +3,13 @@
 //
 // Use      if (co_await gate.enter(address)) { ...; gate.leave(); }
 // Cancel   close() lets nobody in any more: enter() answers false.
-// Lifetime The gate outlives everybody who waits.
+// Lifetime The gate outlives everybody who waits; `sent` outlives the gate.
+// Limits   Who is let in has opened a flow in `sent`, and ends it there. Nobody is while NATs on the way are
+// full.
 #pragma once
 
 #include "reachd/core/pacer.hpp"
+#include "reachd/core/traffic.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -17,13 +20,17 @@ namespace reachd {
 
 class flow_gate {
 public:
-    flow_gate(boost::asio::any_io_executor executor, const limits_config& limits, std::uint64_t seed);
+    flow_gate(
+        boost::asio::any_io_executor executor, const limits_config& limits, traffic& sent, std::uint64_t seed
+    );
 
     boost::asio::awaitable<bool> enter(ip_address towards);
     void leave();
     // Gives the place back and waits for another one: a retry is a new flow as well.
     boost::asio::awaitable<void> enter_again(ip_address towards, bool* inside);
     void close();
+    // For what keeps to the same rates and waits elsewhere.
+    pacer& rates() { return pacer_; }
 
 private:
     struct place {
@@ -32,9 +39,12 @@ private:
         boost::asio::steady_timer ready;
     };
     void pump();
+    void pump_at(time_point when);
 
     boost::asio::any_io_executor executor_;
     pacer pacer_;
+    traffic& sent_;
+    unsigned most_entries_;
     std::map<pacer::ticket, place*> waiting_;
     pacer::ticket next_ticket_ = 0;
     boost::asio::steady_timer pump_timer_;

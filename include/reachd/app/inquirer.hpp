@@ -4,7 +4,8 @@
 // Use      wake() when an endpoint has been probed; settled() waits for the addresses of a row.
 // Cancel   close(), then the owner cancels and joins the tasks.
 // Lifetime The plan, the state and the task group outlive it.
-// Limits   20,000 probes in ten minutes; hops are asked as hop_pacer allows.
+// Limits   20,000 probes in ten minutes; hops are asked as hop_pacer allows; none while NATs are full
+// (traffic.hpp).
 #pragma once
 
 #include "reachd/app/flow_gate.hpp"
@@ -21,13 +22,6 @@
 
 namespace reachd {
 
-// What a site has been sent beside its rows' own probes.
-struct inquiry_traffic {
-    std::size_t probes = 0;    // SYNs and datagrams
-    std::size_t half_open = 0; // TCP flows that died on the way: NATs keep their entries a while
-    std::size_t left_out = 0;  // not sent because of the cap
-};
-
 class inquirer {
 public:
     struct handlers {
@@ -37,7 +31,7 @@ public:
 
     inquirer(
         boost::asio::any_io_executor executor, std::shared_ptr<const plan> what, site_state& state,
-        task_group& tasks, std::uint64_t seed, handlers told
+        task_group& tasks, flow_gate& flows, std::uint64_t seed, handlers told
     );
 
     // Looks soon at what is wanted now.
@@ -49,7 +43,6 @@ public:
     void close();
     // Something is wanted or under way for one of these addresses, or for all.
     [[nodiscard]] bool is_pending(const std::set<ip_address>& addresses) const;
-    [[nodiscard]] const inquiry_traffic& traffic() const { return traffic_; }
 
 private:
     struct waiter {
@@ -58,7 +51,7 @@ private:
     };
     boost::asio::awaitable<void> work();
     boost::asio::awaitable<void> carry_out(hop_order order);
-    boost::asio::awaitable<observation> send(hop_order order);
+    boost::asio::awaitable<observation> send(hop_order order, sent_for why);
     struct question {
         explicit question(const boost::asio::any_io_executor& executor) : ready{executor} {}
         hop_order order;
@@ -71,6 +64,7 @@ private:
     void start(const hop_order& order);
     void tell_waiters();
     void renew_allowance();
+    hop_pacer::allowance allowance() const;
     way_out way_of(const std::string& vantage) const;
 
     boost::asio::any_io_executor executor_;
@@ -78,6 +72,7 @@ private:
     site_state& state_;
     task_group& tasks_;
     handlers told_;
+    flow_gate& flows_; // new ones, of the rows
     flow_gate repeats_;
     hop_pacer hops_;
     std::vector<hop_order> wanted_; // of the last look
@@ -87,7 +82,6 @@ private:
     boost::asio::steady_timer look_;
     std::map<flow, std::uint16_t> ports_; // of flows that keep their source port
     std::map<std::pair<std::string, ip_address>, duration> slowest_answer_; // by vantage and address
-    inquiry_traffic traffic_;
     time_point allowance_since_{};
     std::size_t allowance_used_ = 0;
     bool working_ = false;

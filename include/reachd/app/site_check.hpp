@@ -31,6 +31,7 @@ struct check_result {
     nlohmann::json report;
     site_answer answer = site_answer::unproven;
     bool interrupted = false;
+    std::vector<std::string> warnings; // files of roots that could not be used
 };
 
 // The plan with only the rows and the vantage that were asked for.

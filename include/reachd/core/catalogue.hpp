@@ -71,8 +71,12 @@ struct outbound {
     std::vector<std::string> names;
     // A public name that resolves to private space is a forgery unless the row says otherwise.
     bool private_answers = false;
-    std::string payload;      // of a datagram; "" for one zero byte
-    std::string expect_reply; // what the reply begins with; "" for any
+    std::string payload;                // of a datagram; "" for one zero byte
+    std::string expect_reply;           // what the reply begins with; "" for any
+    port_set tls_ports;                 // where its named hosts speak TLS, besides 443 of a service
+    std::vector<std::string> tls_names; // a certificate of its hosts may be for one of these as well
+    std::vector<std::string> tls_roots; // owners of private roots that may have issued it
+    port_set fallback_ports;            // where clients go when `tls_ports` are shut; not needed to pass
     bool operator==(const outbound&) const = default;
 };
 

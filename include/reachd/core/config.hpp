@@ -42,6 +42,7 @@ struct limits_config {
     unsigned attempts = 2;            // before silence counts
     unsigned samples_per_block = 256; // addresses of a block, one a stratum, in each round
     unsigned icmp_per_hop_per_s = 1;  // probes that make one hop answer by ICMP; 0 lifts it
+    unsigned nat_entries = 2000;      // live at once in NATs on the way (core/traffic.hpp); 0 lifts it
     bool operator==(const limits_config&) const = default;
 };
 
@@ -83,8 +84,9 @@ struct config {
     history_config history;
     idle_config idle;
     path_config path;
-    std::string tls_ca_file; // "" for the system's trust store
-    std::string http_listen; // "" for off
+    std::string tls_ca_file;                     // "" for the system's trust store
+    std::vector<std::string> tls_extra_ca_files; // trusted as well
+    std::string http_listen;                     // "" for off
     bool operator==(const config&) const = default;
 };
 

@@ -46,6 +46,9 @@ inline constexpr event_kind config_reloaded{
 inline constexpr event_kind config_rejected{
     "config.rejected", severity::error, "the files have faults; what was in force stays"
 };
+inline constexpr event_kind root_missing{
+    "root.missing", severity::warning, "a file of additional roots cannot be used; the rest is in force"
+};
 inline constexpr event_kind control_change{
     "control.change", severity::info, "somebody used a method that changes something"
 };
@@ -57,7 +60,8 @@ inline constexpr event_kind probe_asked{
 inline constexpr std::array all_events{
     events::started,         events::stopping,        events::task_failed,    events::verdict_changed,
     events::site_changed,    events::address_new,     events::round_finished, events::idle_measured,
-    events::config_reloaded, events::config_rejected, events::control_change, events::probe_asked,
+    events::config_reloaded, events::config_rejected, events::root_missing,   events::control_change,
+    events::probe_asked,
 };
 
 } // namespace reachd

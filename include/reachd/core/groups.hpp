@@ -27,7 +27,7 @@ first_look look_at(const endpoint_state& one);
 struct member {
     flow which;
     first_look look = first_look::unknown;
-    std::string payload; // of its datagrams
+    std::string payload;                           // of its datagrams
     std::optional<icmp_error> said = std::nullopt; // how the destination refused, where it was not by RST
 };
 
@@ -53,7 +53,7 @@ struct passage {
     unsigned after = 0;            // dropped: last hop that saw it; let_through: farthest hop that did
     unsigned before = 0;           // dropped: first hop that should have
     bool before_is_target = false; // and that is the destination itself
-    std::optional<ip_address> by = std::nullopt; // rejected: the sender
+    std::optional<ip_address> by = std::nullopt;         // rejected: the sender
     std::optional<ip_address> before_box = std::nullopt; // or a box that other flows met there
     bool operator==(const passage&) const = default;
 };

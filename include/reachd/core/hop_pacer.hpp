@@ -11,6 +11,7 @@
 #pragma once
 
 #include "reachd/core/inquiry.hpp"
+#include "reachd/core/pacer.hpp"
 #include "reachd/core/time.hpp"
 
 #include <map>
@@ -20,6 +21,10 @@
 #include <vector>
 
 namespace reachd {
+
+// A site's whole inquiry stays far below this; it bounds what a broken network can make us send in a time.
+inline constexpr std::size_t inquiry_probes_at_most = 20000;
+inline constexpr seconds inquiry_allowance_time{600};
 
 class hop_pacer {
 public:
@@ -31,8 +36,13 @@ public:
     // `icmp_per_hop_per_s` of limits_config; 0 lifts it.
     explicit hop_pacer(unsigned icmp_per_hop_per_s);
 
+    // What is left for flows with a hop limit.
+    struct allowance {
+        std::size_t room; // entries of NATs (core/traffic.hpp)
+        pacer& flows;     // whose rates they keep to, and are counted in
+    };
     // `shared_hops`: up to which number the hops are those of all flows.
-    choice choose(const std::vector<hop_order>& wanted, unsigned shared_hops, time_point now);
+    choice choose(const std::vector<hop_order>& wanted, unsigned shared_hops, allowance left, time_point now);
 
 private:
     // Vantage, hop number, and the address where the hop is not a shared one.
@@ -42,6 +52,7 @@ private:
         time_point at{};
     };
     static key key_of(const hop_order& order, unsigned shared_hops);
+    double share_of(const endpoint& target);
     double refill(budget& one, time_point now) const;
     bool take(const key& hop, time_point now, choice& out);
     void drain(const key& hop, time_point now);
@@ -50,6 +61,7 @@ private:
     double per_second_;
     double burst_;
     std::map<key, budget> budgets_;
+    std::set<endpoint> met_; // destinations that were sent something: the rest is repeats
 };
 
 } // namespace reachd

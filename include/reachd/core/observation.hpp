@@ -64,6 +64,14 @@ struct acknowledged {
     bool operator==(const acknowledged&) const = default;
 };
 
+// The root that a chain says it was issued under: anybody can write these names.
+struct root_claim {
+    std::string name;         // common name
+    std::string organisation; // "" when it has none
+    bool operator==(const root_claim&) const = default;
+};
+std::string describe(const root_claim& root); // "Vendor Root CA (Vendor Inc.)"
+
 // What a TLS handshake showed. `problem` is empty when the chain and the name are verified; without a
 // name it tells of the chain alone, and the verdict does not go by it.
 struct tls_answer {
@@ -73,8 +81,11 @@ struct tls_answer {
     bool anonymous = false;  // a bare address: there was no name to verify
     std::string issuer;
     std::string subject;
-    std::string not_after; // RFC 3339
-    std::string protocol;  // "TLSv1.3"
+    std::string not_after;      // RFC 3339
+    std::string protocol;       // "TLSv1.3"
+    bool ended_by_peer = false; // it proved its certificate, then wanted one of ours
+    // The chain's only fault is that the root which it names is not in the trust store.
+    std::optional<root_claim> missing_root;
     bool operator==(const tls_answer&) const = default;
 };
 
@@ -142,6 +153,8 @@ struct observation {
     bool keeps_port = false;           // sent from the same source port as others of its flow
     std::optional<unsigned> min_ttl;   // answers that arrived with a lower TTL were discarded
     bool on_link = false;              // the socket was bound to the link's device
+    unsigned packets = 0;              // that the kernel sent for it, its own retransmissions among them
+    unsigned syns = 0;                 // of these
     outcome what;
 
     bool operator==(const observation&) const = default;

@@ -23,6 +23,10 @@
 
 namespace reachd {
 
+// Repeats of flows that a firewall has just seen are no new ports or hosts to a scan detector: they count as
+// this part of a new flow.
+inline constexpr unsigned repeats_faster = 4;
+
 class pacer {
 public:
     using ticket = std::uint64_t; // the caller's own number for what waits
@@ -41,6 +45,11 @@ public:
     void add(ticket which, const ip_address& towards);
     action next(time_point now);
     void finished();
+    // From when on something that does not wait here may be sent to this address: it may be one spacing
+    // early, and what waits here makes up for it.
+    [[nodiscard]] time_point spendable_at(const ip_address& towards, time_point now) const;
+    // It was sent, and counts as this share of a new flow.
+    void spend(const ip_address& towards, double share, time_point now);
     // Forgets what waits; answers those tickets.
     std::deque<ticket> drop_all();
 

@@ -25,8 +25,12 @@ struct outbound_row {
     port_set ports;
     expectation expect = expectation::service;
     bool private_answers = false;
-    std::string payload;      // of a datagram; "" for one zero byte
-    std::string expect_reply; // what the reply begins with; "" for any
+    std::string payload;                // of a datagram; "" for one zero byte
+    std::string expect_reply;           // what the reply begins with; "" for any
+    port_set tls_ports;                 // where its named hosts speak TLS, besides 443 of a service
+    std::vector<std::string> tls_names; // a certificate of its hosts may be for one of these as well
+    std::vector<std::string> tls_roots; // owners of private roots that may have issued it
+    port_set fallback_ports;            // where clients go when `tls_ports` are shut; not needed to pass
     bool operator==(const outbound_row&) const = default;
 };
 

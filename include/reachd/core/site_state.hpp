@@ -12,6 +12,7 @@
 #include "reachd/core/names.hpp"
 #include "reachd/core/path.hpp"
 #include "reachd/core/plan.hpp"
+#include "reachd/core/traffic.hpp"
 #include "reachd/core/verdict.hpp"
 
 #include <optional>
@@ -93,7 +94,9 @@ struct row_state {
 struct site_state {
     std::vector<row_state> rows;
     local_network local;
-    reachd::traces traces; // of hop-limited probes, by flow
+    reachd::traces traces;         // of hop-limited probes, by flow
+    traffic sent;                  // by the engine, all rows together
+    std::optional<ip_block> nat64; // prefix of this network's NAT64 (RFC 7050); nullopt: none noticed
     // Drawn by evaluate():
     site_answer state = site_answer::unproven;
     std::string sentence;

@@ -4,6 +4,7 @@
 // Units   Columns are counted as code points: catalogues and evidence are short and mostly ASCII.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -19,6 +20,9 @@ std::string printable(std::string_view text);
 std::vector<std::string> wrap(std::string_view text, std::size_t columns);
 
 std::size_t columns_of(std::string_view text);
+
+// 12,345
+std::string grouped(std::size_t number);
 
 // Cut to `columns`, with "..." when something was lost.
 std::string shorten(std::string_view text, std::size_t columns);

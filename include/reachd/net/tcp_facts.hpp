@@ -19,8 +19,9 @@ struct tcp_facts {
     std::uint32_t retransmitted = 0;          // in its whole life: tcpi_total_retrans
     std::uint64_t bytes_acknowledged = 0;     // tcpi_bytes_acked: with one for the SYN and one for the FIN
     std::optional<std::uint32_t> peer_window; // tcpi_snd_wnd, Linux 5.4
+    std::uint32_t rtt_us = 0;                 // smoothed; after the handshake alone its own; 0: not measured
+    std::uint32_t segments = 0;               // sent, SYNs and bare ACKs among them: tcpi_segs_out, Linux 4.2
     std::uint32_t segments_in = 0;            // tcpi_segs_in: pure acknowledgements and keep-alives too
-    std::uint32_t segments_out = 0;           // tcpi_segs_out
     unsigned unanswered_probes = 0;           // keep-alives: tcpi_probes
 };
 
@@ -29,5 +30,9 @@ std::optional<tcp_facts> read_tcp_facts(int fd);
 // What was sent, or waits to be, and is not acknowledged: bytes, and one for a FIN. It outlives the
 // connection, so that it tells a reset before the acknowledgement from one after it. nullopt: no socket.
 std::optional<int> unheard_bytes(int fd);
+
+// Segments sent in the socket's life, with those that closing it now will send: an estimate of a FIN and the
+// ACK of the other one, or a RST where something is unread.
+unsigned segments_when_closed(int fd);
 
 } // namespace reachd

@@ -46,6 +46,7 @@ class Lab:
             os.environ.get("TMPDIR", "/tmp"), "reachd-lab")
         self.directory = root / self.id
         self.ca_file = self.directory / "ca.pem"
+        self.apple_ca_file = self.directory / "apple-ca.pem"
         self._lock = root / f"{self.id}.lock"
         self._state = self.directory / "faults.json"
         self._authority = pki.Authority(self.directory / "certificates")
@@ -141,7 +142,7 @@ class Lab:
 
     def config(self):
         """A configuration of reachd that fits this lab."""
-        return names.config(self.ca_file)
+        return names.config(self.ca_file, self.apple_ca_file)
 
     def status(self):
         """Whether the lab is up, its processes by host, its faults."""
@@ -167,6 +168,7 @@ class Lab:
         self.directory.mkdir(parents=True, mode=0o755)
         self._authority.create()
         shutil.copyfile(self._authority.ca_file(), self.ca_file)
+        shutil.copyfile(self._authority.apple_ca_file(), self.apple_ca_file)
         topology.build(self.id, self.slow_link if self.delay_ms else None, self._join)
         self._start("server", "server", ["/usr/bin/python3", "-B", str(SERVER_PY), str(self._authority.directory),
                                          str(self._behaviour)])

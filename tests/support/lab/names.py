@@ -30,18 +30,19 @@ PRIMARY_SERVER = "198.51.100.7"
 # certificate file -> its names; the server picks NAME, then the wildcard of its parent, then the default
 CERTIFICATES = {
     **{name: (name,) for name in NAMES if not name.endswith(".push.apple.com")},
-    "_.push.apple.com": ("*.push.apple.com", "push.apple.com"),
+    "_.push.apple.com": ("courier.push.apple.com",),
 }
+PRIVATE_ISSUERS = {"_.push.apple.com": "apple-ca"}  # certificate file -> its authority where it is not the lab's CA
 DEFAULT_CERTIFICATE = "lab-default"
 
 RECORD_TTL_S = 10  # short, so that a change of DNS is seen within one test
 
 
-def config(ca_file):
+def config(ca_file, apple_ca_file):
     """The site configuration that fits this lab."""
     return {
         "site": "lab",
         "catalogues": ["eschat-govcloud", "helpdesk-buttons"],
         "values": {"eschat-govcloud": {"signaling_primary": [PRIMARY_SERVER], "data_primary": [PRIMARY_SERVER]}},
-        "tls": {"ca_file": str(ca_file)},
+        "tls": {"ca_file": str(ca_file), "extra_ca_files": [str(apple_ca_file)]},
     }

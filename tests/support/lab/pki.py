@@ -9,7 +9,7 @@ import subprocess
 
 from . import system
 from .errors import LabError
-from .names import CERTIFICATES, DEFAULT_CERTIFICATE, NAMES
+from .names import CERTIFICATES, DEFAULT_CERTIFICATE, NAMES, PRIVATE_ISSUERS
 
 CONFIG = """
 [req]
@@ -28,7 +28,8 @@ keyUsage = critical,digitalSignature
 extendedKeyUsage = serverAuth
 subjectAltName = {names}
 """
-AUTHORITIES = {"ca": "reachd lab CA", "inspection-ca": "Lab Inspection CA"}
+AUTHORITIES = {"ca": "/CN=reachd lab CA", "inspection-ca": "/CN=Lab Inspection CA",
+               "apple-ca": "/O=Apple Inc./CN=Lab Apple Root CA"}  # the vendor's own: in no trust store
 VALID_DAYS = 30
 WRONG_NAME = "wrong.lab.example"
 
@@ -50,11 +51,11 @@ class Authority:
                        "-out", str(self.key.with_name(f"{stem}.key")))
         config = self.directory / "authorities" / "ca.cnf"
         config.write_text(CONFIG, encoding="ascii")
-        for stem, common_name in AUTHORITIES.items():
+        for stem, subject in AUTHORITIES.items():
             system.run("openssl", "req", "-x509", "-new", "-config", str(config), "-extensions", "authority",
-                       "-subj", f"/CN={common_name}", "-key", str(self._authority(stem, "key")),
+                       "-subj", subject, "-key", str(self._authority(stem, "key")),
                        "-days", str(VALID_DAYS), "-out", str(self._authority(stem, "pem")))
-        pending = [self._start_signing(self.directory / f"{stem}.pem", names)
+        pending = [self._start_signing(self.directory / f"{stem}.pem", names, authority=PRIVATE_ISSUERS.get(stem, "ca"))
                    for stem, names in {**CERTIFICATES, DEFAULT_CERTIFICATE: (DEFAULT_CERTIFICATE,)}.items()]
         pending.append(self._start_signing(self.directory / "inspection.pem", tuple(NAMES), authority="inspection-ca"))
         for signing in pending:
@@ -63,6 +64,10 @@ class Authority:
     def ca_file(self):
         """The certificate that clients are to trust."""
         return self._authority("ca", "pem")
+
+    def apple_ca_file(self):
+        """The vendor's own root, under which its courier hosts are."""
+        return self._authority("apple-ca", "pem")
 
     def set_overrides(self, kinds):
         """Puts {name: kind} wrong certificates in place and removes all others."""

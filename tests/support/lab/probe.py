@@ -151,8 +151,8 @@ def http(address, port=80, patience=PATIENCE_S):
         return " ".join(filter(None, (lines[0].split(" ")[1], headers.get("Server"), headers.get("Location"))))
 
 
-def tls(address, port=443, name=None, alpn=None, patience=PATIENCE_S):
-    """One handshake, verified against the lab's CA: 'trusted NAME [ALPN]', 'untrusted: REASON' or what went wrong."""
+def tls(address, port=443, name=None, alpn=None, ca_file=None, patience=PATIENCE_S):
+    """One handshake, verified against the lab's CA or the one of the file: 'trusted NAME [ALPN]', 'untrusted: REASON' or what went wrong."""
     import ssl  # slow, and the lab itself imports this file
     channel, word = _blocking(address, port, patience)
     with channel:
@@ -160,6 +160,8 @@ def tls(address, port=443, name=None, alpn=None, patience=PATIENCE_S):
             return word
         context = ssl.create_default_context()
         context.check_hostname = bool(name)
+        if ca_file:
+            context.load_verify_locations(ca_file)
         if alpn:
             context.set_alpn_protocols([alpn])
         try:

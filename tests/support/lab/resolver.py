@@ -9,7 +9,11 @@ MODES = {
     "refused": "answers REFUSED",
     "wrong": "answers 192.0.2.66",
     "private": "answers 10.77.1.80",
+    "dns64": "gives 64:ff9b::/96 addresses instead of the IPv6 ones, for ipv4only.arpa too; not for one name",
 }
+# What a DNS64 makes of the two addresses of ipv4only.arpa and of one of a name (RFC 6052, RFC 7050).
+DNS64_PREFIX = "64:ff9b::"
+DNS64_PROBE = ("ipv4only.arpa", "192.0.0.170", "192.0.0.171")
 FALSE_ANSWERS = {"wrong": "192.0.2.66", "private": "10.77.1.80"}
 
 SETTINGS = """
@@ -48,6 +52,9 @@ def configuration(address, faults):
             per_name[name] = mode
         else:
             root = mode
+    dns64, root = root == "dns64", "static" if root == "dns64" else root
+    if dns64:
+        lines += [line for value in DNS64_PROBE[1:] for line in _both_families(DNS64_PROBE[0], value)]
     if root == "servfail":
         dead_ends.append(".")
     else:
@@ -55,6 +62,8 @@ def configuration(address, faults):
     for name, addresses in NAMES.items():
         if name in per_name:
             continue
+        if dns64:
+            addresses = (*addresses[:2], DNS64_PREFIX + addresses[0])
         if root == "static":
             lines += [f'  local-data: "{name}. {RECORD_TTL_S} IN {kind} {value}"'
                       for kind, value in zip(("A", "A", "AAAA"), addresses)]
@@ -66,6 +75,11 @@ def configuration(address, faults):
             lines += _zone(f"{name}.", mode)
     return SETTINGS.format(address=address) + "\n".join(lines) + "\n" + "".join(
         DEAD_END.format(zone=zone) for zone in dead_ends)
+
+
+def _both_families(name, address):
+    return [f'  local-data: "{name}. {RECORD_TTL_S} IN {kind} {value}"'
+            for kind, value in (("A", address), ("AAAA", DNS64_PREFIX + address))]
 
 
 def _zone(zone, mode):

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/core/trace_keeping.hpp"
+
+#include "reachd/core/groups.hpp"
+#include "reachd/core/inquiry.hpp"
+
+#include <utility>
+
+namespace reachd {
+namespace {
+
+void forget_traces(traces& all, const std::string& vantage, const ip_address& address)
+{
+    std::erase_if(all, [&](const auto& entry) {
+        return entry.first.vantage == vantage && entry.first.target.address == address;
+    });
+}
+
+} // namespace
+
+bool take_in(site_state& site, endpoint_state& one, std::vector<observation> seen)
+{
+    const auto before = look_at(one);
+    one.seen = std::move(seen);
+    if (before == look_at(one)) {
+        return false;
+    }
+    if (before != first_look::unknown) {
+        // What was found out about it was about another state; how far others get is looked at anew as well.
+        site.traces.erase({one.vantage, {*one.address, one.port, one.transport}});
+        site.traces.erase({one.vantage, {*one.address, control_port, transport::udp}});
+    }
+    return true;
+}
+
+void forget_old_traces(site_state& site, const row_state& row, wall_time now)
+{
+    std::erase_if(site.traces, [now](const auto& entry) {
+        const auto& target = entry.first.target;
+        const bool is_canary = target == canary_for(target.address.family, target.port);
+        return is_canary && !entry.second.empty() && now - entry.second.front().at > trace_age;
+    });
+    for (const auto& one : row.endpoints) {
+        if (!one.address) {
+            continue;
+        }
+        const auto found = site.traces.find({one.vantage, {*one.address, one.port, one.transport}});
+        if (found == site.traces.end() || found->second.empty()) {
+            continue; // nothing to forget
+        }
+        // A silent UDP service says nothing when it is cut off: its passage is looked at anew each round.
+        const auto known = site.traces.find({one.vantage, {*one.address, control_port, transport::udp}});
+        if (known != site.traces.end() && now - known->second.front().at > trace_age) {
+            forget_traces(site.traces, one.vantage, *one.address);
+            continue;
+        }
+        const bool silent_by_nature = one.transport == transport::udp && look_at(one) == first_look::silent;
+        if (silent_by_nature) {
+            site.traces.erase(found);
+        } else if (now - found->second.front().at > trace_age) {
+            forget_traces(site.traces, one.vantage, *one.address);
+        }
+    }
+}
+
+} // namespace reachd

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/core/trace_keeping.hpp"
+#include "support/make.hpp"
+
+#include <gtest/gtest.h>
+
+namespace reachd {
+namespace {
+
+using namespace test;
+
+const wall_time start = make_wall(seconds{10000});
+
+class trace_keeping : public testing::Test {
+protected:
+    trace_keeping()
+    {
+        row_ = &it.add(
+            "row", expectation::path,
+            {make_endpoint(server_text, 443, {make_seen(connected{})}),
+             make_endpoint(server_text, 80, make_silence())}
+        );
+        for (const auto port : {std::uint16_t{443}, std::uint16_t{80}}) {
+            note({"", make_target(server_text, port)}, start);
+        }
+        note(control(), start);
+    }
+    static flow control() { return {"", make_target(server_text, control_port, transport::udp)}; }
+    void note(const flow& which, wall_time at)
+    {
+        auto one = make_seen(make_icmp(gateway_text, 11, 0));
+        one.hop_limit = 1;
+        one.at = at;
+        it.site.traces[which].push_back(one);
+    }
+    bool knows(const flow& which) const { return it.site.traces.contains(which); }
+    endpoint_state& endpoint(std::size_t i) { return row_->endpoints[i]; }
+
+    scene it = make_scene();
+    row_state* row_ = nullptr;
+};
+
+TEST_F(trace_keeping, traces_of_an_endpoint_that_looks_as_before_are_kept)
+{
+    EXPECT_FALSE(take_in(it.site, endpoint(0), {make_seen(connected{})}));
+    EXPECT_TRUE(knows({"", make_target(server_text, 443)}));
+}
+
+TEST_F(trace_keeping, traces_of_an_endpoint_that_looks_otherwise_now_are_forgotten_with_the_control)
+{
+    EXPECT_TRUE(take_in(it.site, endpoint(0), make_silence()));
+    EXPECT_FALSE(knows({"", make_target(server_text, 443)}));
+    EXPECT_FALSE(knows(control())) << "how far others get is looked at anew as well";
+    EXPECT_TRUE(knows({"", make_target(server_text, 80)})) << "the neighbour did not change";
+}
+
+TEST_F(trace_keeping, ten_minutes_later_everything_about_the_address_is_looked_at_anew)
+{
+    forget_old_traces(it.site, *row_, start + trace_age);
+    EXPECT_EQ(it.site.traces.size(), 3U);
+    forget_old_traces(it.site, *row_, start + trace_age + seconds{1});
+    EXPECT_TRUE(it.site.traces.empty());
+}
+
+TEST_F(trace_keeping, a_silent_udp_port_is_looked_at_anew_each_round)
+{
+    auto silent = make_endpoint(server_text, 4200, make_silence(transport::udp));
+    silent.transport = transport::udp;
+    auto& other = it.add("udp", expectation::path, {silent});
+    const flow which{"", make_target(server_text, 4200, transport::udp)};
+    note(which, start);
+    forget_old_traces(it.site, other, start + seconds{1});
+    EXPECT_FALSE(knows(which));
+    EXPECT_TRUE(knows(control()));
+}
+
+} // namespace
+} // namespace reachd
