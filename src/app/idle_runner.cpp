@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/app/idle_runner.hpp"
+
+#include "reachd/app/at_exit.hpp"
+#include "reachd/net/deadline.hpp"
+#include "reachd/net/tcp_probe.hpp"
+#include "reachd/net/wall_clock.hpp"
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <utility>
+
+namespace reachd {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr milliseconds look_again{250}; // for a row to measure over, and for the ends of flows
+constexpr seconds slow_tick{1};         // of the progress line
+
+way_out way_of(const plan& what, const std::string& vantage_name)
+{
+    const auto from = std::ranges::find(what.vantages, vantage_name, &vantage::name);
+    return from == what.vantages.end() ? way_out{}
+                                       : way_out{.interface = from->interface, .source = from->source};
+}
+
+} // namespace
+
+idle_runner::idle_runner(
+    asio::any_io_executor executor, std::shared_ptr<const plan> what, site_state& state, flow_gate& gate,
+    task_group& tasks, handlers told
+)
+    : executor_{std::move(executor)},
+      plan_{std::move(what)},
+      state_{state},
+      gate_{gate},
+      tasks_{tasks},
+      told_{std::move(told)}
+{
+}
+
+void idle_runner::start(std::size_t row, idle_depth how_far)
+{
+    const auto* timer = std::get_if<idle_timer>(&plan_->rows[row].what);
+    const bool can_run = timer && timer->transport == transport::tcp &&
+                         plan_->rows[row].not_configured.empty() && state_.rows[row].not_run.empty();
+    if (can_run && !closed_ && running_.emplace(row, std::nullopt).second) {
+        tasks_.spawn("ladder of " + plan_->rows[row].id, run_row(row, how_far));
+    }
+}
+
+void idle_runner::close()
+{
+    closed_ = true;
+}
+
+std::optional<time_point> idle_runner::ends() const
+{
+    std::optional<time_point> out;
+    for (const auto& [row, when] : running_) {
+        if (when && (!out || *when > *out)) {
+            out = when;
+        }
+    }
+    return out;
+}
+
+asio::awaitable<void> idle_runner::pause()
+{
+    const auto when = steady::now() + look_again;
+    co_await sleep_until(when);
+}
+
+asio::awaitable<void> idle_runner::finished()
+{
+    auto told = steady::now();
+    while (!running_.empty() && !closed_) {
+        co_await pause();
+        if (steady::now() - told >= slow_tick) {
+            told = steady::now();
+            told_.progressed();
+        }
+    }
+}
+
+asio::awaitable<std::optional<idle_target>> idle_runner::find_target(std::size_t row)
+{
+    while (!closed_) {
+        const auto choice = choose_idle_target(*plan_, state_, row);
+        if (const auto* found = std::get_if<idle_target>(&choice)) {
+            co_return *found;
+        }
+        if (const auto* nowhere = std::get_if<idle_nowhere>(&choice)) {
+            state_.rows[row].idle_why = nowhere->reason;
+            co_return std::nullopt;
+        }
+        co_await pause();
+    }
+    co_return std::nullopt;
+}
+
+asio::awaitable<void> idle_runner::run_row(std::size_t row, idle_depth how_far)
+{
+    const auto leave = [this, row] {
+        running_.erase(row);
+        if (!closed_) {
+            told_.finished(row);
+        }
+    };
+    const at_exit at_end{leave};
+    state_.rows[row].idle_why = "it is being measured";
+    const auto target = co_await find_target(row);
+    if (!target) {
+        co_return;
+    }
+    const auto& place = state_.rows[target->row].endpoints[target->endpoint];
+    const auto via = plan_->rows[target->row].id;
+    const auto what = std::make_shared<ladder>();
+    what->need = {
+        .which = idle_class::tcp,
+        .required = std::get<idle_timer>(plan_->rows[row].what).hold,
+        .rungs = plan_->config.idle.tcp_rungs,
+    };
+    what->target = {*place.address, place.port, place.transport};
+    what->way = way_of(*plan_, place.vantage);
+    auto rungs = first_rungs(what->need);
+    unsigned turn = 0;
+    while (!rungs.empty() && !closed_) {
+        co_await climb(row, what, rungs);
+        rungs = repeat_rungs(judge_idle(what->need, what->readings), ++turn);
+    }
+    const auto judged = judge_idle(what->need, what->readings);
+    const auto survived = judged.held ? judged.held : judged.answered;
+    if (how_far == idle_depth::refined && survived && judged.lost && !closed_) {
+        rungs = refine_rungs(*survived, *judged.lost);
+        co_await climb(row, what, rungs);
+    }
+    if (!closed_) {
+        write_result(row, *what, via);
+    }
+}
+
+void idle_runner::write_result(std::size_t row, const ladder& what, const std::string& via)
+{
+    auto& state = state_.rows[row];
+    state.idle = {{
+        .which = what.need.which,
+        .required = what.need.required,
+        .via = via,
+        .target = what.target,
+        .judged = judge_idle(what.need, what.readings),
+        .readings = what.readings,
+        .measured = wall_now(),
+    }};
+    state.idle_why.clear();
+    state.checked = wall_now();
+}
+
+asio::awaitable<void>
+idle_runner::climb(std::size_t row, std::shared_ptr<ladder> what, std::vector<idle_rung> rungs)
+{
+    const auto begun = steady::now();
+    running_[row] = begun + length_of(rungs);
+    what->left = rungs.size();
+    for (const auto& rung : rungs) {
+        tasks_.spawn("idle flow of " + plan_->rows[row].id, run_flow(what, rung, begun));
+    }
+    while (what->left > 0 && !closed_) {
+        co_await pause();
+    }
+}
+
+asio::awaitable<void> idle_runner::run_flow(std::shared_ptr<ladder> what, idle_rung rung, time_point begun)
+{
+    const auto leave = [what] { --what->left; };
+    const at_exit count_down{leave};
+    const bool awake = co_await sleep_until(begun + rung.start);
+    if (awake && !closed_) {
+        co_await hold(what, rung);
+    }
+}
+
+asio::awaitable<void> idle_runner::hold(std::shared_ptr<ladder> what, idle_rung rung)
+{
+    const bool inside = co_await gate_.enter(what->target.address);
+    if (!inside) {
+        co_return;
+    }
+    const auto deadline = steady::now() + plan_->config.limits.connect_timeout;
+    auto made = co_await tcp_connect(what->target, what->way, deadline);
+    gate_.leave(); // an idle flow is no probe in flight, but it keeps its entry in NATs
+    const std::vector<observation> sent{made.seen};
+    const auto count = [this, what, &sent] { state_.sent.ended(what->target, sent, steady::now()); };
+    const at_exit count_it{count};
+    if (!made.socket) {
+        what->readings.push_back({
+            .idle = rung.hold,
+            .reason = "it could not be opened: " + describe(made.seen.what),
+            .begun = steady::now(),
+            .tested = steady::now(),
+            .turn = rung.turn,
+        });
+        co_return;
+    }
+    idle_order order{.target = what->target, .hold = rung.hold, .turn = rung.turn};
+    order.fresh_flow_works = [this, what] { return fresh_flow_works(what); };
+    auto seen = co_await leave_alone(std::move(*made.socket), std::move(order), watch_);
+    std::ranges::move(seen, std::back_inserter(what->readings));
+}
+
+asio::awaitable<bool> idle_runner::fresh_flow_works(std::shared_ptr<ladder> what)
+{
+    const bool inside = co_await gate_.enter(what->target.address);
+    if (!inside) {
+        co_return false;
+    }
+    const auto deadline = steady::now() + plan_->config.limits.connect_timeout;
+    const auto made = co_await tcp_connect(what->target, what->way, deadline);
+    gate_.leave();
+    const std::vector<observation> sent{made.seen};
+    state_.sent.ended(what->target, sent, steady::now());
+    co_return made.socket.has_value();
+}
+
+} // namespace reachd
