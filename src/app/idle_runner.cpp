@@ -3,6 +3,7 @@
 
 #include "reachd/app/at_exit.hpp"
 #include "reachd/net/deadline.hpp"
+#include "reachd/net/tcp_facts.hpp"
 #include "reachd/net/tcp_probe.hpp"
 #include "reachd/net/wall_clock.hpp"
 
@@ -119,11 +120,7 @@ asio::awaitable<void> idle_runner::run_row(std::size_t row, idle_depth how_far)
     const auto& place = state_.rows[target->row].endpoints[target->endpoint];
     const auto via = plan_->rows[target->row].id;
     const auto what = std::make_shared<ladder>();
-    what->need = {
-        .which = idle_class::tcp,
-        .required = std::get<idle_timer>(plan_->rows[row].what).hold,
-        .rungs = plan_->config.idle.tcp_rungs,
-    };
+    what->need = idle_needs(std::get<idle_timer>(plan_->rows[row].what), plan_->config.idle).front();
     what->target = {*place.address, place.port, place.transport};
     what->way = way_of(*plan_, place.vantage);
     auto rungs = first_rungs(what->need);
@@ -192,7 +189,8 @@ asio::awaitable<void> idle_runner::hold(std::shared_ptr<ladder> what, idle_rung 
     const auto deadline = steady::now() + plan_->config.limits.connect_timeout;
     auto made = co_await tcp_connect(what->target, what->way, deadline);
     gate_.leave(); // an idle flow is no probe in flight, but it keeps its entry in NATs
-    const std::vector<observation> sent{made.seen};
+    // Its entry is live until it ends, however it ends.
+    std::vector<observation> sent{made.seen};
     const auto count = [this, what, &sent] { state_.sent.ended(what->target, sent, steady::now()); };
     const at_exit count_it{count};
     if (!made.socket) {
@@ -208,7 +206,9 @@ asio::awaitable<void> idle_runner::hold(std::shared_ptr<ladder> what, idle_rung 
     idle_order order{.target = what->target, .hold = rung.hold, .turn = rung.turn};
     order.fresh_flow_works = [this, what] { return fresh_flow_works(what); };
     auto seen = co_await leave_alone(std::move(*made.socket), std::move(order), watch_);
-    std::ranges::move(seen, std::back_inserter(what->readings));
+    sent.push_back({.kind = probe_kind::tcp_confirm, .what = acknowledged{}});
+    sent.back().packets = seen.packets - std::min(seen.packets, sent.front().packets);
+    std::ranges::move(seen.readings, std::back_inserter(what->readings));
 }
 
 asio::awaitable<bool> idle_runner::fresh_flow_works(std::shared_ptr<ladder> what)
@@ -218,9 +218,14 @@ asio::awaitable<bool> idle_runner::fresh_flow_works(std::shared_ptr<ladder> what
         co_return false;
     }
     const auto deadline = steady::now() + plan_->config.limits.connect_timeout;
-    const auto made = co_await tcp_connect(what->target, what->way, deadline);
+    auto made = co_await tcp_connect(what->target, what->way, deadline);
     gate_.leave();
-    const std::vector<observation> sent{made.seen};
+    std::vector<observation> sent{made.seen};
+    if (made.socket) {
+        const auto in_all = segments_when_closed(made.socket->native_handle());
+        sent.push_back({.kind = probe_kind::tcp_confirm, .what = acknowledged{}});
+        sent.back().packets = in_all - std::min(in_all, made.seen.packets);
+    }
     state_.sent.ended(what->target, sent, steady::now());
     co_return made.socket.has_value();
 }

@@ -63,6 +63,17 @@ std::vector<std::size_t> preferred_rows(const plan& what, const plan_row& row, c
 
 } // namespace
 
+std::vector<idle_need> idle_needs(const idle_timer& timer, const idle_config& rungs)
+{
+    const auto need = [&](idle_class which, const std::vector<seconds>& of) {
+        return idle_need{.which = which, .required = timer.hold, .rungs = of, .longest = {}};
+    };
+    if (timer.transport == transport::tcp) {
+        return {need(idle_class::tcp, rungs.tcp_rungs)};
+    }
+    return {need(idle_class::udp_single, rungs.udp_rungs), need(idle_class::udp_stream, rungs.udp_rungs)};
+}
+
 idle_choice choose_idle_target(const plan& what, const site_state& site, std::size_t idle_row)
 {
     const auto& row = what.rows[idle_row];

@@ -68,13 +68,13 @@ public:
     {
     }
 
-    asio::awaitable<std::vector<idle_reading>> run()
+    asio::awaitable<idle_seen> run()
     {
         const bool begun = co_await begin();
         if (begun) {
             co_await wait_and_test();
         }
-        co_return std::move(out_);
+        co_return idle_seen{std::move(out_), segments_when_closed(fd_)};
     }
 
 private:
@@ -299,7 +299,7 @@ private:
 
 } // namespace
 
-asio::awaitable<std::vector<idle_reading>>
+asio::awaitable<idle_seen>
 leave_alone(tcp::socket socket, idle_order what, local_change_watch& watch)
 {
     idle_flow flow{std::move(socket), std::move(what), watch};

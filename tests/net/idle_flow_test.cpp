@@ -141,7 +141,7 @@ protected:
     {
         peer = hops::at("srv", [&] { return std::make_unique<server>(io, "0.0.0.0", talk, open_port); });
     }
-    running<std::vector<idle_reading>> begin(milliseconds hold, std::shared_ptr<far_side> speaker = {})
+    running<idle_seen> begin(milliseconds hold, std::shared_ptr<far_side> speaker = {})
     {
         auto made = finish(io, tcp_connect(tcp_at("10.91.3.2", open_port), {}, in(late)));
         EXPECT_TRUE(is<connected>(made.seen));
@@ -158,7 +158,7 @@ protected:
     }
     std::vector<idle_reading> leave(milliseconds hold, std::shared_ptr<far_side> speaker = {})
     {
-        return begin(hold, std::move(speaker)).wait();
+        return begin(hold, std::move(speaker)).wait().readings;
     }
     // The only reading, which is of that grade, and after that silence.
     static void expect_one(const std::vector<idle_reading>& seen, idle_grade grade, milliseconds hold)
@@ -303,7 +303,7 @@ TEST_F(idle_flow_test, is_void_when_its_own_address_was_gone_for_a_moment)
         "sh -ec 'ip addr del 10.91.1.2/24 dev rh0; ip addr add 10.91.1.2/24 dev rh0; "
         "ip route add 10.91.0.0/16 via 10.91.1.1'"
     ));
-    const auto seen = task.wait();
+    const auto seen = task.wait().readings;
     ASSERT_EQ(seen.size(), 1U);
     EXPECT_EQ(seen[0].grade, idle_grade::none);
     EXPECT_EQ(seen[0].reason, "this machine lost its address 10.91.1.2");
@@ -316,7 +316,7 @@ TEST_F(idle_flow_test, does_not_care_for_an_address_of_others)
     task.advance();
     finish(io, sleep_until(in(milliseconds{300})));
     ASSERT_TRUE(command("sh -ec 'ip addr add 10.91.1.77/24 dev rh0; ip addr del 10.91.1.77/24 dev rh0'"));
-    expect_one(task.wait(), idle_grade::outbound, below);
+    expect_one(task.wait().readings, idle_grade::outbound, below);
 }
 
 TEST_F(idle_flow_test, ends_without_a_reading_when_cancelled)
@@ -326,7 +326,7 @@ TEST_F(idle_flow_test, ends_without_a_reading_when_cancelled)
     task.advance();
     finish(io, sleep_until(in(milliseconds{200})));
     task.cancel();
-    EXPECT_TRUE(task.wait().empty());
+    EXPECT_TRUE(task.wait().readings.empty());
 }
 
 } // namespace

@@ -19,6 +19,7 @@ struct plan_row;
 struct row_state;
 struct site_state;
 struct idle_timer;
+struct idle_config;
 
 struct idle_result {
     idle_class which = idle_class::tcp;
@@ -29,6 +30,9 @@ struct idle_result {
     std::vector<idle_reading> readings;
     wall_time measured{};
 };
+
+// The ladders that a row asks for: one for TCP, two for UDP.
+std::vector<idle_need> idle_needs(const idle_timer& timer, const idle_config& rungs);
 
 // Where a ladder may be measured without a reflector: an endpoint that answers as the real one.
 struct idle_target {

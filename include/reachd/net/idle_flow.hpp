@@ -3,7 +3,7 @@
 //
 // Use      leave_alone() on an open connection on which all is acknowledged; nothing is said on it but
 //          keep-alives after the wait, which no application sees.
-// Shapes   One reading; two where the server spoke or closed early: what that proves, and that the planned
+// Shapes   What it showed, and the packets that it sent in its whole life. One reading; two where the server spoke or closed early: what that proves, and that the planned
 //          time did not come about. `begun` and `tested` are steady times.
 // Cancel   Terminal cancellation ends it without a reading.
 // Lifetime `watch` outlives the call.
@@ -60,7 +60,12 @@ struct idle_order {
     std::function<boost::asio::awaitable<bool>()> fresh_flow_works;
 };
 
-boost::asio::awaitable<std::vector<idle_reading>>
+struct idle_seen {
+    std::vector<idle_reading> readings; // none where it was cancelled
+    unsigned packets = 0;               // of the flow's whole life, with the SYN and an estimate of its end
+};
+
+boost::asio::awaitable<idle_seen>
 leave_alone(boost::asio::ip::tcp::socket socket, idle_order what, local_change_watch& watch);
 
 } // namespace reachd
