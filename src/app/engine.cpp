@@ -114,6 +114,7 @@ engine::engine(
           plan_,
           state_,
           gate_,
+          resolver_,
           probes_,
           idle_runner::handlers{
               .progressed = [this] { tell_progress(); },

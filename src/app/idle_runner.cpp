@@ -3,6 +3,8 @@
 
 #include "reachd/app/at_exit.hpp"
 #include "reachd/net/deadline.hpp"
+#include "reachd/net/idle_datagrams.hpp"
+#include "reachd/net/reflector_speaker.hpp"
 #include "reachd/net/tcp_facts.hpp"
 #include "reachd/net/tcp_probe.hpp"
 #include "reachd/net/wall_clock.hpp"
@@ -32,24 +34,25 @@ way_out way_of(const plan& what, const std::string& vantage_name)
 
 idle_runner::idle_runner(
     asio::any_io_executor executor, std::shared_ptr<const plan> what, site_state& state, flow_gate& gate,
-    task_group& tasks, handlers told
+    resolver& names, task_group& tasks, handlers told
 )
     : executor_{std::move(executor)},
-      plan_{std::move(what)},
+      plan_{what},
       state_{state},
       gate_{gate},
       tasks_{tasks},
-      told_{std::move(told)}
+      told_{std::move(told)},
+      link_{std::move(what), state, gate, names}
 {
 }
 
 void idle_runner::start(std::size_t row, idle_depth how_far)
 {
     const auto* timer = std::get_if<idle_timer>(&plan_->rows[row].what);
-    const bool can_run = timer && timer->transport == transport::tcp &&
+    const bool can_run = timer && (timer->transport == transport::tcp || !plan_->config.reflectors.empty()) &&
                          plan_->rows[row].not_configured.empty() && state_.rows[row].not_run.empty();
-    if (can_run && !closed_ && running_.emplace(row, std::nullopt).second) {
-        tasks_.spawn("ladder of " + plan_->rows[row].id, run_row(row, how_far));
+    if (can_run && !closed_ && running_.emplace(row, ladders{}).second) {
+        tasks_.spawn("ladders of " + plan_->rows[row].id, run_row(row, how_far));
     }
 }
 
@@ -61,9 +64,11 @@ void idle_runner::close()
 std::optional<time_point> idle_runner::ends() const
 {
     std::optional<time_point> out;
-    for (const auto& [row, when] : running_) {
-        if (when && (!out || *when > *out)) {
-            out = when;
+    for (const auto& [row, all] : running_) {
+        for (const auto& one : all) {
+            if (one->ends && (!out || *one->ends > *out)) {
+                out = one->ends;
+            }
         }
     }
     return out;
@@ -103,6 +108,46 @@ asio::awaitable<std::optional<idle_target>> idle_runner::find_target(std::size_t
     co_return std::nullopt;
 }
 
+// A reflector where one answers; for TCP else a service. Empty: the row's state says why.
+asio::awaitable<idle_runner::ladders> idle_runner::find_places(std::size_t row)
+{
+    const auto& timer = std::get<idle_timer>(plan_->rows[row].what);
+    ladders out;
+    for (auto& need : idle_needs(timer, plan_->config.idle)) {
+        out.push_back(std::make_shared<ladder>(ladder{.row = row, .need = std::move(need)}));
+    }
+    std::string without;
+    if (!plan_->config.reflectors.empty()) {
+        auto found = co_await link_.find(timer.transport);
+        for (const auto& one : out) {
+            if (found) {
+                one->via = "reflector " + found->host;
+                one->target = {found->where.address, found->where.port, timer.transport};
+                one->way = found->way;
+                one->reflector = *found;
+            }
+        }
+        if (found) {
+            co_return out;
+        }
+        without = found.error().detail;
+    }
+    if (timer.transport == transport::udp) {
+        state_.rows[row].idle_why = without;
+        co_return ladders{};
+    }
+    const auto target = co_await find_target(row);
+    if (!target) {
+        co_return ladders{};
+    }
+    const auto& place = state_.rows[target->row].endpoints[target->endpoint];
+    out.front()->via = plan_->rows[target->row].id;
+    out.front()->target = {*place.address, place.port, place.transport};
+    out.front()->way = way_of(*plan_, place.vantage);
+    out.front()->without = without;
+    co_return out;
+}
+
 asio::awaitable<void> idle_runner::run_row(std::size_t row, idle_depth how_far)
 {
     const auto leave = [this, row] {
@@ -113,57 +158,69 @@ asio::awaitable<void> idle_runner::run_row(std::size_t row, idle_depth how_far)
     };
     const at_exit at_end{leave};
     state_.rows[row].idle_why = "it is being measured";
-    const auto target = co_await find_target(row);
-    if (!target) {
+    const auto all = co_await find_places(row);
+    if (all.empty()) {
         co_return;
     }
-    const auto& place = state_.rows[target->row].endpoints[target->endpoint];
-    const auto via = plan_->rows[target->row].id;
-    const auto what = std::make_shared<ladder>();
-    what->need = idle_needs(std::get<idle_timer>(plan_->rows[row].what), plan_->config.idle).front();
-    what->target = {*place.address, place.port, place.transport};
-    what->way = way_of(*plan_, place.vantage);
+    running_[row] = all;
+    for (const auto& one : all) {
+        tasks_.spawn("ladder of " + plan_->rows[row].id, run_ladder(one, how_far));
+    }
+    const auto is_done = [](const auto& one) { return one->done; };
+    while (!closed_ && !std::ranges::all_of(all, is_done)) {
+        co_await pause();
+    }
+    if (!closed_) {
+        write_results(all);
+    }
+}
+
+asio::awaitable<void> idle_runner::run_ladder(std::shared_ptr<ladder> what, idle_depth how_far)
+{
+    const auto leave = [what] { what->done = true; };
+    const at_exit at_end{leave};
     auto rungs = first_rungs(what->need);
     unsigned turn = 0;
     while (!rungs.empty() && !closed_) {
-        co_await climb(row, what, rungs);
+        co_await climb(what, rungs);
         rungs = repeat_rungs(judge_idle(what->need, what->readings), ++turn);
     }
     const auto judged = judge_idle(what->need, what->readings);
     const auto survived = judged.held ? judged.held : judged.answered;
     if (how_far == idle_depth::refined && survived && judged.lost && !closed_) {
         rungs = refine_rungs(*survived, *judged.lost);
-        co_await climb(row, what, rungs);
-    }
-    if (!closed_) {
-        write_result(row, *what, via);
+        co_await climb(what, rungs);
     }
 }
 
-void idle_runner::write_result(std::size_t row, const ladder& what, const std::string& via)
+void idle_runner::write_results(const ladders& all)
 {
-    auto& state = state_.rows[row];
-    state.idle = {{
-        .which = what.need.which,
-        .required = what.need.required,
-        .via = via,
-        .target = what.target,
-        .judged = judge_idle(what.need, what.readings),
-        .readings = what.readings,
-        .measured = wall_now(),
-    }};
+    auto& state = state_.rows[all.front()->row];
+    state.idle.clear();
+    for (const auto& one : all) {
+        state.idle.push_back({
+            .which = one->need.which,
+            .required = one->need.required,
+            .via = one->via,
+            .target = one->target,
+            .by_reflector = one->reflector.has_value(),
+            .without = one->without,
+            .judged = judge_idle(one->need, one->readings),
+            .readings = one->readings,
+            .measured = wall_now(),
+        });
+    }
     state.idle_why.clear();
     state.checked = wall_now();
 }
 
-asio::awaitable<void>
-idle_runner::climb(std::size_t row, std::shared_ptr<ladder> what, std::vector<idle_rung> rungs)
+asio::awaitable<void> idle_runner::climb(std::shared_ptr<ladder> what, std::vector<idle_rung> rungs)
 {
     const auto begun = steady::now();
-    running_[row] = begun + length_of(rungs);
+    what->ends = begun + length_of(rungs);
     what->left = rungs.size();
     for (const auto& rung : rungs) {
-        tasks_.spawn("idle flow of " + plan_->rows[row].id, run_flow(what, rung, begun));
+        tasks_.spawn("idle flow of " + plan_->rows[what->row].id, run_flow(what, rung, begun));
     }
     while (what->left > 0 && !closed_) {
         co_await pause();
@@ -186,6 +243,36 @@ asio::awaitable<void> idle_runner::hold(std::shared_ptr<ladder> what, idle_rung 
     if (!inside) {
         co_return;
     }
+    if (what->target.transport == transport::tcp) {
+        co_await hold_connection(what, rung);
+    } else {
+        co_await hold_datagrams(what, rung);
+    }
+}
+
+asio::awaitable<void> idle_runner::hold_datagrams(std::shared_ptr<ladder> what, idle_rung rung)
+{
+    gate_.leave(); // an idle flow is no probe in flight, but it keeps its entry in NATs
+    observation sent{.kind = probe_kind::udp_send, .what = no_reply{}};
+    const duration kept = what->need.which == idle_class::udp_stream ? kept_stream : kept_datagram;
+    const auto count = [this, what, kept, &sent] {
+        state_.sent.ended(what->target, sent, kept, steady::now());
+    };
+    const at_exit count_it{count};
+    datagram_idle_order order{
+        .to = *what->reflector, .which = what->need.which, .hold = rung.hold, .turn = rung.turn
+    };
+    order.report = [this, what](std::uint64_t token) {
+        return link_.report(*what->reflector, transport::udp, token);
+    };
+    auto seen = co_await leave_datagrams_alone(std::move(order), watch_);
+    sent.packets = seen.packets;
+    sent.source = seen.source;
+    std::ranges::move(seen.readings, std::back_inserter(what->readings));
+}
+
+asio::awaitable<void> idle_runner::hold_connection(std::shared_ptr<ladder> what, idle_rung rung)
+{
     const auto deadline = steady::now() + plan_->config.limits.connect_timeout;
     auto made = co_await tcp_connect(what->target, what->way, deadline);
     gate_.leave(); // an idle flow is no probe in flight, but it keeps its entry in NATs
@@ -205,6 +292,12 @@ asio::awaitable<void> idle_runner::hold(std::shared_ptr<ladder> what, idle_rung 
     }
     idle_order order{.target = what->target, .hold = rung.hold, .turn = rung.turn};
     order.fresh_flow_works = [this, what] { return fresh_flow_works(what); };
+    if (what->reflector) {
+        const auto report = [this, what](std::uint64_t token) {
+            return link_.report(*what->reflector, transport::tcp, token);
+        };
+        order.speaker = std::make_shared<reflector_speaker>(what->reflector->key, report);
+    }
     auto seen = co_await leave_alone(std::move(*made.socket), std::move(order), watch_);
     sent.push_back({.kind = probe_kind::tcp_confirm, .what = acknowledged{}});
     sent.back().packets = seen.packets - std::min(seen.packets, sent.front().packets);

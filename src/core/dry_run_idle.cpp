@@ -13,7 +13,8 @@ using nlohmann::json;
 // Packets of one flow that is held, as counted in the lab (tests/system/traffic_test.py), 2026-11. Over a
 // service: SYN, ACK, one keep-alive, FIN and the ACK of the other one.
 constexpr std::size_t packets_over_service = 5;
-// Over a reflector: besides, hello and answer_after, and what is acknowledged of their replies and of the answer.
+// Over a reflector: besides, hello and answer_after, and what is acknowledged of their replies and of the
+// answer.
 constexpr std::size_t packets_over_reflector = 8;
 constexpr std::size_t datagrams_over_reflector = 2; // hello and answer_after
 

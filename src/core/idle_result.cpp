@@ -142,7 +142,10 @@ std::string idle_row_sentence(const idle_timer& timer, const row_state& row)
         "whether an idle {} mapping is held for {}", to_string(timer.transport), to_text(duration{timer.hold})
     );
     if (timer.transport == transport::udp) {
-        return asked + " is settled by a reflector outside the site, which speaks first; none is used yet";
+        return row.idle_why.empty()
+                 ? asked +
+                       " is settled by a reflector outside the site, which speaks first; none is configured"
+                 : fmt::format("{}: {}", asked, row.idle_why);
     }
     return row.idle_why.empty() ? asked + " is not measured yet" : fmt::format("{}: {}", asked, row.idle_why);
 }
@@ -164,13 +167,17 @@ std::string idle_row_advice(const idle_timer& timer, const row_state& row)
 
 std::string idle_row_finding(const row_state& row)
 {
-    const bool open = std::ranges::any_of(row.idle, [](const idle_result& one) {
-        return one.judged.answer == idle_answer::unproven;
+    const auto open = std::ranges::find_if(row.idle, [](const idle_result& one) {
+        return one.judged.answer == idle_answer::unproven && !one.by_reflector;
     });
-    return open ? "over a real service a loss can be proven, and what the server says by itself; that the "
-                  "server gets "
-                  "through after the silence is proven by a reflector"
-                : "";
+    if (open == row.idle.end()) {
+        return {};
+    }
+    return fmt::format(
+        "over a real service a loss can be proven, and what the server says by itself; that the server gets "
+        "through after the silence is proven by a reflector{}{}",
+        open->without.empty() ? "" : "; ", open->without
+    );
 }
 
 } // namespace reachd

@@ -2,10 +2,10 @@
 #include "reachd/net/idle_flow.hpp"
 
 #include "reachd/net/deadline.hpp"
+#include "reachd/net/idle_witness.hpp"
 #include "reachd/net/tcp_facts.hpp"
 
 #include <array>
-#include <ctime>
 #include <fmt/format.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
@@ -24,25 +24,12 @@ constexpr int most_probes = 127;            // of TCP_KEEPCNT
 constexpr milliseconds armed{20};           // a jiffy is 10 ms at most; with 1 ms one of six was sent
 constexpr milliseconds answer_look{10};     // between two looks for the answer of a kick
 constexpr milliseconds settle{50};          // what comes with the handshake is no part of the silence
-constexpr milliseconds suspended{500};      // by which CLOCK_BOOTTIME ran ahead of CLOCK_MONOTONIC
 constexpr milliseconds speaker_margin{100}; // the other side speaks this much after the time, never before
 constexpr int most_kicks = 3;
 
 void set_option(int fd, int level, int name, int value)
 {
     ::setsockopt(fd, level, name, &value, sizeof value);
-}
-
-// How long this machine has slept since it started.
-duration time_asleep()
-{
-    const auto read = [](clockid_t which) {
-        timespec now{};
-        ::clock_gettime(which, &now);
-        return duration{seconds{now.tv_sec}} + std::chrono::nanoseconds{now.tv_nsec};
-    };
-    const auto awake = read(CLOCK_MONOTONIC); // in this order a switch between the two looks like no sleep
-    return read(CLOCK_BOOTTIME) - awake;
 }
 
 bool has_data(int fd)
@@ -64,7 +51,7 @@ std::string after_text(duration span)
 class idle_flow {
 public:
     idle_flow(tcp::socket socket, idle_order what, local_change_watch& watch)
-        : socket_{std::move(socket)}, what_{std::move(what)}, watch_{watch}, fd_{socket_.native_handle()}
+        : socket_{std::move(socket)}, what_{std::move(what)}, witness_{watch}, fd_{socket_.native_handle()}
     {
     }
 
@@ -74,7 +61,7 @@ public:
         if (begun) {
             co_await wait_and_test();
         }
-        co_return idle_seen{std::move(out_), segments_when_closed(fd_)};
+        co_return idle_seen{std::move(out_), segments_when_closed(fd_), {}};
     }
 
 private:
@@ -109,10 +96,8 @@ private:
             begun_ = steady::now();
         }
         base_ = *facts;
-        asleep_ = time_asleep();
         looked_ = steady::now();
-        const auto own = local_address(fd_);
-        mark_ = watch_.begin(own.value_or(ip_address{}), what_.target.address);
+        witness_.begin(fd_, what_.target.address);
         co_return true;
     }
 
@@ -141,6 +126,15 @@ private:
             if (look()) {
                 co_return;
             }
+            if (!cut_.empty()) {
+                break;
+            }
+        }
+        if (!cut_.empty() && last > steady::now()) {
+            const bool awake = co_await sleep_until(last);
+            if (!awake) {
+                co_return;
+            }
         }
         if (what_.speaker) {
             co_await judge_inbound_silence();
@@ -156,14 +150,22 @@ private:
         const auto before = std::exchange(looked_, now);
         const auto facts = read_tcp_facts(fd_);
         if (!facts || !is_open(*facts)) {
-            const auto age = after_text(now - begun_);
-            add(idle_grade::none, now, "reset " + age + ", by the server or by a box that gives it up",
-                what_.hold);
-            return true;
+            const auto why =
+                "reset " + after_text(now - begun_) + ", by the server or by a box that gives it up";
+            return end_early(now, why);
         }
         const auto in = facts->segments_in - base_.segments_in;
         const auto out = facts->segments - base_.segments;
+        if (in > 0 && what_.speaker && facts->state == tcp_state_close_wait && !has_data(fd_)) {
+            return end_early(
+                now, "closed " + after_text(now - begun_) + ", by the server or by a box between"
+            );
+        }
         if (in > 0 && out <= in) {
+            if (what_.speaker && !what_.speaker->is_word(socket_)) {
+                add(idle_grade::none, now, "something came that the other side has not sent", what_.hold);
+                return true;
+            }
             // It came after the look before.
             add(idle_grade::inbound, before);
             if (before - begun_ < what_.hold) {
@@ -175,15 +177,22 @@ private:
             add(idle_grade::none, now, "this machine sent something by itself", what_.hold);
             return true;
         }
-        if (time_asleep() - asleep_ > suspended) {
-            add(idle_grade::none, now, "this machine was suspended", what_.hold);
-            return true;
-        }
-        if (auto why = watch_.disturbed(mark_)) {
+        if (auto why = witness_.disturbed()) {
             add(idle_grade::none, now, std::move(*why), what_.hold);
             return true;
         }
         return false;
+    }
+
+    // Without the other side's word nobody knows who ended it; with it one can ask, once its time is over.
+    bool end_early(time_point now, const std::string& why)
+    {
+        if (what_.speaker) {
+            cut_ = why;
+            return false;
+        }
+        add(idle_grade::none, now, why, what_.hold);
+        return true;
     }
 
     std::string heard_text(const tcp_facts& facts, duration age) const
@@ -198,8 +207,16 @@ private:
     {
         const auto said = co_await what_.speaker->has_spoken();
         const auto tested = begun_ + what_.hold;
-        if (said != far_side::word::yes) {
-            add(idle_grade::none, tested, "the other side does not say that it spoke");
+        // Neither end has ended it: if both see an end, or one alone, it came from between.
+        const bool gone = said == far_side::word::yes || said == far_side::word::cut;
+        if (!gone) {
+            const std::string why = cut_.empty() ? "the other side does not say that it spoke" : cut_;
+            add(idle_grade::none, tested, why);
+            co_return;
+        }
+        if (!cut_.empty()) {
+            add(idle_grade::inbound_lost, tested);
+            out_.back().then = after_expiry::resets;
             co_return;
         }
         const auto met = co_await kick();
@@ -287,20 +304,18 @@ private:
 
     tcp::socket socket_;
     idle_order what_;
-    local_change_watch& watch_;
+    idle_witness witness_;
     int fd_;
     time_point begun_{};
     time_point looked_{};
     tcp_facts base_;
-    duration asleep_{};
-    local_change_watch::mark mark_;
+    std::string cut_; // how it ended early, where there is somebody to ask
     std::vector<idle_reading> out_;
 };
 
 } // namespace
 
-asio::awaitable<idle_seen>
-leave_alone(tcp::socket socket, idle_order what, local_change_watch& watch)
+asio::awaitable<idle_seen> leave_alone(tcp::socket socket, idle_order what, local_change_watch& watch)
 {
     idle_flow flow{std::move(socket), std::move(what), watch};
     auto out = co_await flow.run();

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// idle_runner.hpp: carries out the ladders of rows that ask for an idle timer, over real services.
+// idle_runner.hpp: carries out the ladders of rows that ask for an idle timer, over a reflector or a service.
 //
-// Use      start() begins the ladder of a row unless one is under way; it waits until a row that it can be
-//          measured over has been checked. The result is written into the row's state.
+// Use      start() begins the ladders of a row unless they are under way. Without a reflector that answers
+//          they wait until a row that they can be measured over has been checked, TCP alone. The results are
+//          written into the row's state.
 // Cancel   close(), then the owner cancels and joins the tasks.
-// Lifetime The plan, the state, the gate and the task group outlive it.
-// Limits   Some 40 flows at once to one endpoint, opened at the configured pace; while they are idle they
-// take
-//          no place of limits.in_flight. UDP needs a reflector (far_side of net/idle_flow.hpp).
+// Lifetime The plan, the state, the gate, the resolver and the task group outlive it.
+// Limits   Some 40 flows a class at once to one endpoint, opened at the configured pace; while they are idle
+//          they take no place of limits.in_flight, and one of limits.nat_entries each.
 #pragma once
 
 #include "reachd/app/flow_gate.hpp"
+#include "reachd/app/reflector_link.hpp"
 #include "reachd/core/site_state.hpp"
 #include "reachd/net/idle_flow.hpp"
 #include "reachd/net/task_group.hpp"
@@ -34,7 +35,7 @@ public:
     };
     idle_runner(
         boost::asio::any_io_executor executor, std::shared_ptr<const plan> what, site_state& state,
-        flow_gate& gate, task_group& tasks, handlers told
+        flow_gate& gate, resolver& names, task_group& tasks, handlers told
     );
 
     void start(std::size_t row, idle_depth how_far);
@@ -46,21 +47,31 @@ public:
 
 private:
     struct ladder {
+        std::size_t row = 0;
         idle_need need;
+        std::string via;
         endpoint target;
         way_out way;
+        std::optional<reflector_access> reflector; // nullopt: over a service
+        std::string without;                       // why there is no reflector
         std::vector<idle_reading> readings;
-        std::size_t left = 0; // flows
+        std::size_t left = 0;           // flows
+        std::optional<time_point> ends; // if nothing has to be repeated
+        bool done = false;
     };
+    using ladders = std::vector<std::shared_ptr<ladder>>;
     boost::asio::awaitable<void> run_row(std::size_t row, idle_depth how_far);
     boost::asio::awaitable<std::optional<idle_target>> find_target(std::size_t row);
-    boost::asio::awaitable<void>
-    climb(std::size_t row, std::shared_ptr<ladder> what, std::vector<idle_rung> rungs);
+    boost::asio::awaitable<ladders> find_places(std::size_t row);
+    boost::asio::awaitable<void> run_ladder(std::shared_ptr<ladder> what, idle_depth how_far);
+    boost::asio::awaitable<void> climb(std::shared_ptr<ladder> what, std::vector<idle_rung> rungs);
     boost::asio::awaitable<void> run_flow(std::shared_ptr<ladder> what, idle_rung rung, time_point begun);
     boost::asio::awaitable<void> hold(std::shared_ptr<ladder> what, idle_rung rung);
+    boost::asio::awaitable<void> hold_connection(std::shared_ptr<ladder> what, idle_rung rung);
+    boost::asio::awaitable<void> hold_datagrams(std::shared_ptr<ladder> what, idle_rung rung);
     boost::asio::awaitable<bool> fresh_flow_works(std::shared_ptr<ladder> what);
     boost::asio::awaitable<void> pause();
-    void write_result(std::size_t row, const ladder& what, const std::string& via);
+    void write_results(const ladders& all);
 
     boost::asio::any_io_executor executor_;
     std::shared_ptr<const plan> plan_;
@@ -69,7 +80,8 @@ private:
     task_group& tasks_;
     handlers told_;
     local_change_watch watch_;
-    std::map<std::size_t, std::optional<time_point>> running_; // rows, and when they end
+    reflector_link link_;
+    std::map<std::size_t, ladders> running_; // by row
     bool closed_ = false;
 };
 

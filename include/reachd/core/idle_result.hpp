@@ -24,8 +24,10 @@ struct idle_config;
 struct idle_result {
     idle_class which = idle_class::tcp;
     seconds required{};
-    std::string via; // the requirement that it was measured over
-    endpoint target; // the endpoint of that row
+    std::string via; // "reflector HOST", or the requirement that it was measured over
+    endpoint target; // of that
+    bool by_reflector = false;
+    std::string without; // why no reflector was used, where one is configured
     idle_judgement judged;
     std::vector<idle_reading> readings;
     wall_time measured{};

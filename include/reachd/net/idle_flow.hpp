@@ -3,7 +3,8 @@
 //
 // Use      leave_alone() on an open connection on which all is acknowledged; nothing is said on it but
 //          keep-alives after the wait, which no application sees.
-// Shapes   What it showed, and the packets that it sent in its whole life. One reading; two where the server spoke or closed early: what that proves, and that the planned
+// Shapes   What it showed, and the packets that it sent in its whole life. One reading; two where the server
+// spoke or closed early: what that proves, and that the planned
 //          time did not come about. `begun` and `tested` are steady times.
 // Cancel   Terminal cancellation ends it without a reading.
 // Lifetime `watch` outlives the call.
@@ -36,6 +37,7 @@ public:
     enum class word : std::uint8_t {
         yes,     // it has sent what was arranged
         no,      // it has not
+        cut,     // the connection ended on its side, by somebody between the two
         unknown, // it cannot be asked
     };
     far_side() = default;
@@ -48,6 +50,8 @@ public:
     arrange(boost::asio::ip::tcp::socket& flow, duration after) = 0;
     // Asked on another flow, once the appointed time has passed.
     virtual boost::asio::awaitable<word> has_spoken() = 0;
+    // Whether what has come is its own; reads it.
+    virtual bool is_word(boost::asio::ip::tcp::socket& /*flow*/) { return true; }
 };
 
 struct idle_order {
@@ -63,6 +67,7 @@ struct idle_order {
 struct idle_seen {
     std::vector<idle_reading> readings; // none where it was cancelled
     unsigned packets = 0;               // of the flow's whole life, with the SYN and an estimate of its end
+    std::string source;                 // UDP: the local end, which names its entry in NATs
 };
 
 boost::asio::awaitable<idle_seen>
