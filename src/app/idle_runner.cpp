@@ -3,10 +3,6 @@
 
 #include "reachd/app/at_exit.hpp"
 #include "reachd/net/deadline.hpp"
-#include "reachd/net/idle_datagrams.hpp"
-#include "reachd/net/reflector_speaker.hpp"
-#include "reachd/net/tcp_facts.hpp"
-#include "reachd/net/tcp_probe.hpp"
 #include "reachd/net/wall_clock.hpp"
 
 #include <algorithm>
@@ -191,6 +187,9 @@ asio::awaitable<void> idle_runner::run_ladder(std::shared_ptr<ladder> what, idle
         rungs = refine_rungs(*survived, *judged.lost);
         co_await climb(what, rungs);
     }
+    if (judged.lost && judged.answer != idle_answer::pass && what->reflector && !closed_) {
+        co_await find_owner(what);
+    }
 }
 
 void idle_runner::write_results(const ladders& all)
@@ -207,6 +206,7 @@ void idle_runner::write_results(const ladders& all)
             .without = one->without,
             .judged = judge_idle(one->need, one->readings),
             .readings = one->readings,
+            .owner = one->owner,
             .measured = wall_now(),
         });
     }
@@ -233,94 +233,10 @@ asio::awaitable<void> idle_runner::run_flow(std::shared_ptr<ladder> what, idle_r
     const at_exit count_down{leave};
     const bool awake = co_await sleep_until(begun + rung.start);
     if (awake && !closed_) {
-        co_await hold(what, rung);
+        const idle_refresh none;
+        auto seen = co_await hold(what, rung, none);
+        std::ranges::move(seen.readings, std::back_inserter(what->readings));
     }
-}
-
-asio::awaitable<void> idle_runner::hold(std::shared_ptr<ladder> what, idle_rung rung)
-{
-    const bool inside = co_await gate_.enter(what->target.address);
-    if (!inside) {
-        co_return;
-    }
-    if (what->target.transport == transport::tcp) {
-        co_await hold_connection(what, rung);
-    } else {
-        co_await hold_datagrams(what, rung);
-    }
-}
-
-asio::awaitable<void> idle_runner::hold_datagrams(std::shared_ptr<ladder> what, idle_rung rung)
-{
-    gate_.leave(); // an idle flow is no probe in flight, but it keeps its entry in NATs
-    observation sent{.kind = probe_kind::udp_send, .what = no_reply{}};
-    const duration kept = what->need.which == idle_class::udp_stream ? kept_stream : kept_datagram;
-    const auto count = [this, what, kept, &sent] {
-        state_.sent.ended(what->target, sent, kept, steady::now());
-    };
-    const at_exit count_it{count};
-    datagram_idle_order order{
-        .to = *what->reflector, .which = what->need.which, .hold = rung.hold, .turn = rung.turn
-    };
-    order.report = [this, what](std::uint64_t token) {
-        return link_.report(*what->reflector, transport::udp, token);
-    };
-    auto seen = co_await leave_datagrams_alone(std::move(order), watch_);
-    sent.packets = seen.packets;
-    sent.source = seen.source;
-    std::ranges::move(seen.readings, std::back_inserter(what->readings));
-}
-
-asio::awaitable<void> idle_runner::hold_connection(std::shared_ptr<ladder> what, idle_rung rung)
-{
-    const auto deadline = steady::now() + plan_->config.limits.connect_timeout;
-    auto made = co_await tcp_connect(what->target, what->way, deadline);
-    gate_.leave(); // an idle flow is no probe in flight, but it keeps its entry in NATs
-    // Its entry is live until it ends, however it ends.
-    std::vector<observation> sent{made.seen};
-    const auto count = [this, what, &sent] { state_.sent.ended(what->target, sent, steady::now()); };
-    const at_exit count_it{count};
-    if (!made.socket) {
-        what->readings.push_back({
-            .idle = rung.hold,
-            .reason = "it could not be opened: " + describe(made.seen.what),
-            .begun = steady::now(),
-            .tested = steady::now(),
-            .turn = rung.turn,
-        });
-        co_return;
-    }
-    idle_order order{.target = what->target, .hold = rung.hold, .turn = rung.turn};
-    order.fresh_flow_works = [this, what] { return fresh_flow_works(what); };
-    if (what->reflector) {
-        const auto report = [this, what](std::uint64_t token) {
-            return link_.report(*what->reflector, transport::tcp, token);
-        };
-        order.speaker = std::make_shared<reflector_speaker>(what->reflector->key, report);
-    }
-    auto seen = co_await leave_alone(std::move(*made.socket), std::move(order), watch_);
-    sent.push_back({.kind = probe_kind::tcp_confirm, .what = acknowledged{}});
-    sent.back().packets = seen.packets - std::min(seen.packets, sent.front().packets);
-    std::ranges::move(seen.readings, std::back_inserter(what->readings));
-}
-
-asio::awaitable<bool> idle_runner::fresh_flow_works(std::shared_ptr<ladder> what)
-{
-    const bool inside = co_await gate_.enter(what->target.address);
-    if (!inside) {
-        co_return false;
-    }
-    const auto deadline = steady::now() + plan_->config.limits.connect_timeout;
-    auto made = co_await tcp_connect(what->target, what->way, deadline);
-    gate_.leave();
-    std::vector<observation> sent{made.seen};
-    if (made.socket) {
-        const auto in_all = segments_when_closed(made.socket->native_handle());
-        sent.push_back({.kind = probe_kind::tcp_confirm, .what = acknowledged{}});
-        sent.back().packets = in_all - std::min(in_all, made.seen.packets);
-    }
-    state_.sent.ended(what->target, sent, steady::now());
-    co_return made.socket.has_value();
 }
 
 } // namespace reachd

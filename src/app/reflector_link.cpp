@@ -52,11 +52,11 @@ result<wire::key> read_key(const std::string& file)
 }
 
 // From which vantage an address of this family is asked: the first that can.
-std::optional<way_out> way_towards(const plan& what, const ip_address& address)
+std::optional<vantage> vantage_towards(const plan& what, const ip_address& address)
 {
     for (const auto& from : what.vantages) {
         if (!from.source || from.source->family == address.family) {
-            return way_out{.interface = from.interface, .source = from.source};
+            return from;
         }
     }
     return std::nullopt;
@@ -163,12 +163,14 @@ asio::awaitable<result<reflector_access>> reflector_link::try_one(reflector_conf
     const auto addresses = co_await addresses_of(which.host);
     std::string why = "its name has no address";
     for (const auto& address : addresses) {
-        const auto way = way_towards(*plan_, address);
-        if (!way) {
+        const auto from = vantage_towards(*plan_, address);
+        if (!from) {
             why = "no vantage has an address of its family";
             continue;
         }
-        reflector_access to{which.host, {address, which.port}, *way, *key};
+        reflector_access to{
+            which.host, {address, which.port}, from->name, {from->interface, from->source}, *key
+        };
         const wire::request_body what{wire::observe{}};
         const auto reply = co_await ask_once(to, over, what);
         if (reply && std::holds_alternative<wire::observed>(*reply)) {
@@ -193,6 +195,23 @@ asio::awaitable<result<reflector_access>> reflector_link::find(transport over)
         );
     }
     co_return std::unexpected(error{errc::unavailable, stage::reply, std::move(why)});
+}
+
+asio::awaitable<std::optional<unsigned>> reflector_link::routers(reflector_access to)
+{
+    const wire::request_body what{wire::observe{}};
+    auto reply = co_await ask_once(std::move(to), transport::udp, what);
+    const auto* seen = reply ? std::get_if<wire::observed>(&*reply) : nullptr;
+    if (!seen || seen->hops_left == 0) {
+        co_return std::nullopt;
+    }
+    // What systems start with; ours is one of them (ip_default_ttl).
+    for (const unsigned start : {64U, 128U, 255U}) {
+        if (seen->hops_left <= start) {
+            co_return start - seen->hops_left;
+        }
+    }
+    co_return std::nullopt;
 }
 
 asio::awaitable<std::optional<wire::reported>>

@@ -91,7 +91,9 @@ std::vector<json> idle_json(const plan_row& what, const row_state& row, const id
         entry["state"] = to_string(one.judged.answer);
         entry["after_expiry"] = one.judged.after ? json(to_string(*one.judged.after)) : json(nullptr);
         entry["measured"] = to_text(one.measured);
-        entry["sentence"] = one.judged.sentence;
+        entry["where"] = one.owner.where ? to_json(*one.owner.where) : json(nullptr);
+        entry["sentence"] =
+            one.judged.sentence + (one.owner.sentence.empty() ? "" : "; " + one.owner.sentence);
         entry["rungs"] = rungs_json(one.readings);
     }
     return out;

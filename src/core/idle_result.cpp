@@ -131,8 +131,9 @@ std::string idle_row_sentence(const idle_timer& timer, const row_state& row)
     for (const auto& one : row.idle) {
         const auto* word = class_word(one.which);
         out += fmt::format(
-            "{}over {} ({} port {}){}{}: {}", out.empty() ? "" : "; ", one.via, to_text(one.target.address),
-            one.target.port, word ? ", " : "", word ? word : "", one.judged.sentence
+            "{}over {} ({} port {}){}{}: {}{}{}", out.empty() ? "" : "; ", one.via,
+            to_text(one.target.address), one.target.port, word ? ", " : "", word ? word : "",
+            one.judged.sentence, one.owner.sentence.empty() ? "" : "; ", one.owner.sentence
         );
     }
     if (!out.empty()) {

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <utility>
 
@@ -84,7 +85,7 @@ public:
     {
         const auto last = due_ + what_.answer_time;
         for (auto now = begun_; now < last; now = steady::now()) {
-            const auto next = std::min(last, now + what_.look_every);
+            const auto next = std::min({last, now + what_.look_every, next_refresh()});
             const auto [how, code] =
                 co_await with_deadline(next, socket_.async_wait(udp::socket::wait_read, asio::deferred));
             if (how == ended::cancelled) {
@@ -100,18 +101,60 @@ public:
                 add(idle_grade::none, what_.hold, std::move(*why));
                 co_return;
             }
+            if (steady::now() >= next_refresh()) {
+                refresh();
+            }
         }
         co_await judge_silence();
     }
 
-    idle_seen take() { return {std::move(out_), client_.datagrams(), local_name(fd_)}; }
+    idle_seen take()
+    {
+        const auto packets = client_.datagrams() + static_cast<unsigned>(refreshed_);
+        return {std::move(out_), packets, local_name(fd_), ended_at_};
+    }
 
 private:
+    [[nodiscard]] time_point next_refresh() const
+    {
+        return refreshed_ < what_.refresh.at.size() ? begun_ + what_.refresh.at[refreshed_]
+                                                    : time_point::max();
+    }
+
+    // A pending error would make the next send fail unsent.
+    void hear_errors()
+    {
+        constexpr int time_exceeded = 11; // RFC 792
+        constexpr int time_exceeded6 = 3; // RFC 4443 section 3.3
+        take_error(fd_);
+        const bool v4 = what_.to.where.address.is_v4();
+        for (const auto& one : drain_errors(fd_, what_.to.where.address.family)) {
+            if (one.type == (v4 ? time_exceeded : time_exceeded6)) {
+                ended_at_ = one.sender;
+            }
+        }
+    }
+
+    void refresh()
+    {
+        constexpr int usual = -1; // the system's own again: ip(7), ipv6(7)
+        const byte_vector nothing(1); // what shall end on the way; the far side gets what it understands
+        const auto payload = what_.refresh.hops ? nothing : client_.hello();
+        ++refreshed_;
+        hear_errors();
+        const bool v4 = what_.to.where.address.is_v4();
+        const int level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
+        const int name = v4 ? IP_TTL : IPV6_UNICAST_HOPS;
+        const int hops = what_.refresh.hops ? static_cast<int>(*what_.refresh.hops) : usual;
+        ::setsockopt(fd_, level, name, &hops, sizeof hops);
+        static_cast<void>(::send(fd_, payload.data(), payload.size(), MSG_NOSIGNAL));
+        ::setsockopt(fd_, level, name, &usual, sizeof usual);
+    }
+
     // Looks at all that waits; what is not the answer is not heard.
     bool has_come()
     {
-        take_error(fd_);
-        drain_errors(fd_, what_.to.where.address.family);
+        hear_errors();
         std::array<std::uint8_t, wire::max_message_bytes> data;
         bool out = false;
         while (true) {
@@ -182,6 +225,8 @@ private:
     time_point begun_{};
     time_point due_{};
     socket_address mapped_;
+    std::size_t refreshed_ = 0;
+    std::optional<ip_address> ended_at_;
     std::vector<idle_reading> out_;
 };
 

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <fmt/format.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -61,7 +62,7 @@ public:
         if (begun) {
             co_await wait_and_test();
         }
-        co_return idle_seen{std::move(out_), segments_when_closed(fd_), {}};
+        co_return idle_seen{std::move(out_), segments_when_closed(fd_), {}, {}};
     }
 
 private:
@@ -118,6 +119,7 @@ private:
             if (looked_ < end) {
                 next = std::min(next, end); // an appointed packet is dated by the look at its time
             }
+            next = std::min(next, next_refresh());
             const auto [how, code] =
                 co_await with_deadline(next, socket_.async_wait(tcp::socket::wait_read, asio::deferred));
             if (how == ended::cancelled) {
@@ -128,6 +130,10 @@ private:
             }
             if (!cut_.empty()) {
                 break;
+            }
+            if (steady::now() >= next_refresh()) {
+                ++refreshed_;
+                co_await refresh();
             }
         }
         if (!cut_.empty() && last > steady::now()) {
@@ -141,6 +147,32 @@ private:
         } else {
             co_await judge_own_packet();
         }
+    }
+
+    [[nodiscard]] time_point next_refresh() const
+    {
+        return refreshed_ < what_.refresh.at.size() ? begun_ + what_.refresh.at[refreshed_]
+                                                    : time_point::max();
+    }
+
+    // One keep-alive that ends where it shall. Nothing tells of it on an open connection; what reaches the
+    // far side is acknowledged.
+    asio::awaitable<void> refresh()
+    {
+        constexpr int usual = -1; // the system's own again: ip(7), ipv6(7)
+        const bool v4 = what_.target.address.is_v4();
+        const int level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
+        const int name = v4 ? IP_TTL : IPV6_UNICAST_HOPS;
+        if (what_.refresh.hops) {
+            set_option(fd_, level, name, static_cast<int>(*what_.refresh.hops));
+            set_option(fd_, IPPROTO_TCP, TCP_KEEPIDLE, 1);
+            co_await sleep_until(steady::now() + armed);
+            set_option(fd_, IPPROTO_TCP, TCP_KEEPIDLE, never);
+            set_option(fd_, level, name, usual);
+        } else {
+            co_await kick();
+        }
+        base_ = read_tcp_facts(fd_).value_or(base_);
     }
 
     // Looks at the witnesses; true where the silence has ended, with its readings.
@@ -309,6 +341,7 @@ private:
     time_point begun_{};
     time_point looked_{};
     tcp_facts base_;
+    std::size_t refreshed_ = 0;
     std::string cut_; // how it ended early, where there is somebody to ask
     std::vector<idle_reading> out_;
 };

@@ -98,7 +98,7 @@ protected:
     }
     static reflector_access access(const wire::key& key = our_key)
     {
-        return {"srv", reflector::test::at("10.91.3.2:3999"), {}, key};
+        return {"srv", reflector::test::at("10.91.3.2:3999"), "", {}, key};
     }
     running<idle_seen> begin(idle_class which, milliseconds hold, const reflector_access& to = access())
     {

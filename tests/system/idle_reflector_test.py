@@ -15,7 +15,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from lab_site import PRIMARY, TREE, SystemTest, main, row, wait_until  # noqa: E402
+from lab_site import GATEWAY, ISP, PRIMARY, TREE, SystemTest, main, row, wait_until  # noqa: E402
 from traffic_test import Counting  # noqa: E402
 
 SERVER, PORT = "203.0.113.6", 3478
@@ -28,6 +28,8 @@ SLACK_S = 1.0
 NO_ANSWERS = "table inet idle { chain input { type filter hook input priority 0; iifname \"wan\" ct state new,invalid drop; }; }"
 OTHER_PORTS = ("table ip idleports { chain post { type nat hook postrouting priority 90; oifname \"wan\" masquerade "
                "fully-random; }; }")
+OTHER_NAT = ("table ip other { chain post { type nat hook postrouting priority 100; oifname \"OUT\" masquerade; }; "
+             "chain input { type filter hook input priority 0; iifname \"OUT\" ct state new,invalid drop; }; }")
 DROP_FORGOTTEN = "table inet idledrop { chain onward { type filter hook forward priority -10; ct state invalid drop; }; }"
 RESET_FORGOTTEN = ("table inet idledrop { chain onward { type filter hook forward priority -10; "
                    "ct state invalid reject with tcp reset; }; }")
@@ -237,6 +239,59 @@ class Ladders(Reflected):
             told = client.next_event(lambda event: event.get("kind") == "idle.measured", 40)
             self.assertEqual((told["requirement"], told["state"], told["via"]), ("udp-idle", "pass", f"reflector {SERVER}"))
             self.assertEqual(daemon.row("udp-idle")["state"], "pass")
+
+
+class Owners(Reflected):
+    """Which box it is: refreshes that end at hop 1, 2, 3 (docs/LAB.md), or reach the reflector."""
+
+    def nat_at(self, host, interface, **seconds):
+        """One more NAT, with timers of its own."""
+        names = {"tcp": ESTABLISHED, "single": SINGLE, "stream": STREAM}
+        done = self.site.lab.exec(host, ["nft", OTHER_NAT.replace("OUT", interface)], user=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.site.lab.sysctl(host, {names[key]: str(value) for key, value in seconds.items()})
+        self.addCleanup(self.site.lab.sysctl, host, DEFAULTS)
+        self.addCleanup(self.site.lab.exec, host, ["nft", "delete table ip other"], user=False)
+
+    def test_a_short_timer_of_the_site_is_its_own_box(self):
+        self.timers(single=5, stream=60, tcp=5)
+        self.rules(NO_ANSWERS)
+        self.nat_at("isp", "transit", single=60, stream=60, tcp=60)
+        got, _ = self.measure(self.files(7, [3, 4, 8], ("udp", "tcp")))
+        for which in ("single", "tcp"):
+            one = got[which]
+            self.assertEqual(one["state"], "fail", one)
+            self.assertEqual(one["where"], {"at": {"hop": 1, "address": GATEWAY}}, one)
+            self.assertIn(f"refreshes that end at hop 1 ({GATEWAY}) keep it: it is that box, a box of the site",
+                          one["sentence"])
+        self.assertEqual((got["stream"]["state"], got["stream"]["where"]), ("pass", None))
+
+    def test_a_short_timer_of_the_provider_is_not_the_sites(self):
+        self.timers(single=60, stream=60, tcp=60)
+        self.rules(NO_ANSWERS)
+        self.nat_at("isp", "transit", single=5, stream=60, tcp=5)
+        got, _ = self.measure(self.files(7, [3, 4, 8], ("udp", "tcp")))
+        for which in ("single", "tcp"):
+            one = got[which]
+            self.assertEqual(one["state"], "fail", one)
+            self.assertEqual((one["where"]["after"]["hop"], one["where"]["before"]["hop"]), (1, 2), one)
+            self.assertIn(f"refreshes that end at hop 2 ({ISP}) keep it", one["sentence"])
+
+    def test_a_short_timer_beyond_the_provider_is_neither_the_sites_nor_its_neighbours(self):
+        self.timers(single=60, stream=60)
+        self.nat_at("internet", "hosting", single=5, stream=60)
+        one = self.measure(self.files(7, [3, 4, 8], ("udp",)))[0]["single"]
+        self.assertEqual(one["state"], "fail", one)
+        self.assertEqual((one["where"]["after"]["hop"], one["where"]["before"]["hop"]), (2, 3), one)
+        self.assertIn("a box of the provider's or beyond", one["sentence"])
+
+    def test_of_two_boxes_with_short_timers_the_farther_is_named(self):
+        self.timers(single=5, stream=60)
+        self.rules(NO_ANSWERS)
+        self.nat_at("isp", "transit", single=5, stream=60)
+        one = self.measure(self.files(7, [3, 4, 8], ("udp",)))[0]["single"]
+        self.assertEqual(one["state"], "fail", one)
+        self.assertEqual((one["where"]["after"]["hop"], one["where"]["before"]["hop"]), (1, 2), one)
 
 
 class Counted(Counting, Reflected):

@@ -56,7 +56,7 @@ class Ladders(SystemTest):
         server = self.site.lab.popen("server", ["/usr/bin/python3", "-I", "-c", program])
         self.addCleanup(server.wait)
         self.addCleanup(server.kill)
-        wait_until(lambda: self.site.lab.probe("client", ("tcp", {"address": PRIMARY, "port": OWN_PORT}))[0] != "ECONNREFUSED",
+        wait_until(lambda: self.site.lab.probe("client", ("tcp", {"address": PRIMARY, "port": OWN_PORT}))[0].startswith("open"),
                    "the server of this test", 10)
 
     def measure(self, hold_s, rungs, *words, port=4200):

@@ -55,6 +55,8 @@ private:
         std::optional<reflector_access> reflector; // nullopt: over a service
         std::string without;                       // why there is no reflector
         std::vector<idle_reading> readings;
+        std::vector<refreshed_flow> refreshed;
+        idle_owner owner;
         std::size_t left = 0;           // flows
         std::optional<time_point> ends; // if nothing has to be repeated
         bool done = false;
@@ -66,9 +68,18 @@ private:
     boost::asio::awaitable<void> run_ladder(std::shared_ptr<ladder> what, idle_depth how_far);
     boost::asio::awaitable<void> climb(std::shared_ptr<ladder> what, std::vector<idle_rung> rungs);
     boost::asio::awaitable<void> run_flow(std::shared_ptr<ladder> what, idle_rung rung, time_point begun);
-    boost::asio::awaitable<void> hold(std::shared_ptr<ladder> what, idle_rung rung);
-    boost::asio::awaitable<void> hold_connection(std::shared_ptr<ladder> what, idle_rung rung);
-    boost::asio::awaitable<void> hold_datagrams(std::shared_ptr<ladder> what, idle_rung rung);
+    // One flow, left alone but for its refreshes.
+    boost::asio::awaitable<idle_seen>
+    hold(std::shared_ptr<ladder> what, idle_rung rung, idle_refresh refresh);
+    boost::asio::awaitable<idle_seen>
+    hold_connection(std::shared_ptr<ladder> what, idle_rung rung, idle_refresh refresh);
+    boost::asio::awaitable<idle_seen>
+    hold_datagrams(std::shared_ptr<ladder> what, idle_rung rung, idle_refresh refresh);
+    // Which box it is, once a silence was lost.
+    boost::asio::awaitable<void> find_owner(std::shared_ptr<ladder> what);
+    boost::asio::awaitable<void> run_refreshed(
+        std::shared_ptr<ladder> what, unsigned hops, bool all_the_way, std::shared_ptr<const idle_trial> trial
+    );
     boost::asio::awaitable<bool> fresh_flow_works(std::shared_ptr<ladder> what);
     boost::asio::awaitable<void> pause();
     void write_results(const ladders& all);

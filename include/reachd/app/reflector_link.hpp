@@ -23,6 +23,9 @@ public:
 
     // The first reflector that answers on this transport with our key.
     boost::asio::awaitable<result<reflector_access>> find(transport over);
+    // How many routers are on the way, as the reflector sees what is left of our hops; nullopt: not to be
+    // told.
+    boost::asio::awaitable<std::optional<unsigned>> routers(reflector_access to);
     // On a flow of its own; nullopt: it cannot be asked.
     boost::asio::awaitable<std::optional<wire::reported>>
     report(reflector_access to, transport over, std::uint64_t token);

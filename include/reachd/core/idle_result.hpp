@@ -7,7 +7,7 @@
 // Errors  none: without a place to measure there is a reason.
 #pragma once
 
-#include "reachd/core/idle_judgement.hpp"
+#include "reachd/core/idle_owner.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 #include <variant>
@@ -30,6 +30,7 @@ struct idle_result {
     std::string without; // why no reflector was used, where one is configured
     idle_judgement judged;
     std::vector<idle_reading> readings;
+    idle_owner owner; // of a short timer
     wall_time measured{};
 };
 

@@ -8,7 +8,7 @@
 // Lifetime `watch` outlives the call.
 // Limits   `single`: two exchanges within 2 s, which Linux takes for one (nf_conntrack_proto_udp.c extends a
 //          flow only after 2 s); `stream`: a second one after 2.5 s. What takes longer to make is tried again
-//          on another port, three times.
+//          on another port, three times. A single-exchange timer below 2.5 s spoils the stream.
 // Source   RFC 4787 section 4.3; docs/WIRE.md.
 #pragma once
 
@@ -24,6 +24,7 @@ struct datagram_idle_order {
     unsigned turn = 0;
     duration look_every = seconds{1};
     duration answer_time = seconds{2};
+    idle_refresh refresh; // datagrams of one byte; what goes all the way is a hello
     // Asks the reflector on another flow what became of the answer; nullopt: it cannot be asked.
     std::function<boost::asio::awaitable<std::optional<wire::reported>>(std::uint64_t token)> report;
 };

@@ -54,6 +54,12 @@ public:
     virtual bool is_word(boost::asio::ip::tcp::socket& /*flow*/) { return true; }
 };
 
+// Packets of our own in the middle of the silence, which keep the boxes busy that they get to.
+struct idle_refresh {
+    std::vector<duration> at;     // after the beginning, ascending; empty: none
+    std::optional<unsigned> hops; // where they end; nullopt: all the way
+};
+
 struct idle_order {
     endpoint target;
     duration hold{};                   // at least 1 s: the kernel sends no keep-alive sooner
@@ -61,6 +67,7 @@ struct idle_order {
     duration look_every = seconds{1};  // between two looks at the witnesses
     duration answer_time = seconds{2}; // an inbound packet counts within this of its time
     std::shared_ptr<far_side> speaker; // nullptr: a service as it is
+    idle_refresh refresh;              // keep-alives, a second apart at least; needs a speaker
     std::function<boost::asio::awaitable<bool>()> fresh_flow_works;
 };
 
@@ -68,6 +75,7 @@ struct idle_seen {
     std::vector<idle_reading> readings; // none where it was cancelled
     unsigned packets = 0;               // of the flow's whole life, with the SYN and an estimate of its end
     std::string source;                 // UDP: the local end, which names its entry in NATs
+    std::optional<ip_address> ended_at; // UDP: who said that a refresh ended there
 };
 
 boost::asio::awaitable<idle_seen>

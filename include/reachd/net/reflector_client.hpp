@@ -20,6 +20,7 @@ namespace reachd {
 struct reflector_access {
     std::string host; // as the configuration names it
     socket_address where;
+    std::string vantage; // whose way it is
     way_out way;
     wire::key key;
 };
@@ -36,6 +37,8 @@ public:
     boost::asio::awaitable<result<wire::reply_body>>
     ask(boost::asio::ip::udp::socket& flow, wire::request_body what, time_point deadline);
 
+    // A request that needs no cookie, as bytes.
+    [[nodiscard]] byte_vector hello() const { return make(wire::hello{}).bytes; }
     // Whether these bytes are the answer that was appointed under this token.
     [[nodiscard]] bool is_answer(byte_view message, std::uint64_t token) const;
     // Reads what waits at a TCP flow; whether the answer is in it.
