@@ -45,7 +45,9 @@ int tell_dry_run(const cli_common& common, const cli_check& options, const plan&
         std::fputs("reachctl: --dry-run has the formats table and json\n", stderr);
         return exit_usage;
     }
-    const auto told = dry_run_of(what);
+    const auto told = dry_run_of(
+        what, options.quick || options.fast ? dry_run_ladders::left_out : dry_run_ladders::measured
+    );
     const auto text =
         options.format == "json" ? dump(told, 2) + '\n' : render_dry_run(told, stdout_page(common.colour));
     return write_out(text, options.output) == 0 ? exit_ready : exit_unproven;

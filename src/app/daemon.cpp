@@ -60,6 +60,7 @@ private:
     asio::awaitable<void> retire(std::shared_ptr<engine> old);
     asio::awaitable<void> shut_down();
     void tell_row(const row_change& change);
+    void tell_idle(std::size_t row);
     void tell_site();
     void tell_status();
     void tell_failure(const std::string& task, const std::string& what);
@@ -142,6 +143,7 @@ engine_listener daemon_process::make_listener()
                                      {"state", to_string(engine_->state().rows[row].state)}}
         );
     };
+    out.idle_measured = [this](std::size_t row) { tell_idle(row); };
     out.failed = [this](const std::string& task, const std::string& what) { tell_failure(task, what); };
     return out;
 }
@@ -170,6 +172,25 @@ void daemon_process::tell_row(const row_change& change)
     auto told = fields;
     told["sentence"] = state.sentence;
     publish(events::verdict_changed, std::move(told));
+}
+
+void daemon_process::tell_idle(std::size_t row)
+{
+    const auto& what = engine_->what().rows[row];
+    const auto& state = engine_->state().rows[row];
+    for (const auto& entry : idle_json(what, state, std::get<idle_timer>(what.what))) {
+        json fields;
+        for (const char* key :
+             {"catalogue", "requirement", "state", "via", "required_s", "held_s", "answered_s", "lost_s"}) {
+            fields[key] = entry[key];
+        }
+        const auto level = state.state == row_answer::fail ? severity::warning : severity::info;
+        log_.write(
+            events::idle_measured, level, what.id + ": " + entry["sentence"].get<std::string>(), fields
+        );
+        fields["sentence"] = entry["sentence"];
+        publish(events::idle_measured, std::move(fields));
+    }
 }
 
 void daemon_process::tell_site()

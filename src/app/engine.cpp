@@ -108,6 +108,24 @@ engine::engine(
               .finished = [this](std::size_t) { refresh(); },
               .sampled = listener_.sampled,
           }
+      },
+      ladders_{
+          executor_,
+          plan_,
+          state_,
+          gate_,
+          resolver_,
+          probes_,
+          idle_runner::handlers{
+              .progressed = [this] { tell_progress(); },
+              .finished =
+                  [this](std::size_t row) {
+                      refresh();
+                      if (listener_.idle_measured && !state_.rows[row].idle.empty()) {
+                          listener_.idle_measured(row);
+                      }
+                  },
+          }
       }
 {
     state_.rows.resize(plan_->rows.size());
@@ -244,8 +262,43 @@ asio::awaitable<void> engine::finish_inquiry()
     }
 }
 
+void engine::start_ladders(idle_depth how_far)
+{
+    for (std::size_t row = 0; row < plan_->rows.size(); ++row) {
+        ladders_.start(row, how_far);
+    }
+    refresh();
+}
+
+asio::awaitable<void> engine::finish_ladders()
+{
+    co_await ladders_.finished();
+}
+
+asio::awaitable<void> engine::keep_climbing()
+{
+    // What an older engine measured stays good for its time.
+    std::optional<wall_time> last;
+    for (const auto& row : state_.rows) {
+        for (const auto& one : row.idle) {
+            last = std::max(last.value_or(one.measured), one.measured);
+        }
+    }
+    const duration interval = plan_->config.schedule.nat_interval;
+    auto due = last ? steady::now() + interval - (wall_now() - *last) : steady::now();
+    while (!stopping_) {
+        const bool awake = co_await sleep_until(due);
+        if (!awake) {
+            co_return;
+        }
+        start_ladders(idle_depth::bracket);
+        due = steady::now() + interval;
+    }
+}
+
 asio::awaitable<void> engine::keep_probing()
 {
+    probes_.spawn("ladders", keep_climbing());
     std::vector<std::size_t> rows;
     for (std::size_t i = 0; i < plan_->rows.size(); ++i) {
         const auto& row = plan_->rows[i];
@@ -481,6 +534,7 @@ void engine::suspect_silence(endpoint_state& one, const endpoint_order& order)
 void engine::tell_progress()
 {
     if (listener_.progressed) {
+        progress_.ladders_end = ladders_.ends();
         listener_.progressed(progress_);
     }
 }
@@ -491,6 +545,7 @@ asio::awaitable<std::size_t> engine::stop(time_point deadline)
     gate_.close();
     inquirer_.close();
     sampler_.close();
+    ladders_.close();
     wake_.cancel();
     probes_.cancel();
     rounds_.cancel();

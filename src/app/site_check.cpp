@@ -82,6 +82,7 @@ result<void> keep_rows(plan& out, const std::vector<std::string>& only)
 
 struct check_run {
     std::shared_ptr<engine> work;
+    idle_depth ladders = idle_depth::bracket;
     bool interrupted = false;
 };
 
@@ -91,8 +92,10 @@ asio::awaitable<void> run_all(check_run& run, asio::signal_set& signals)
     for (std::size_t i = 0; i < rows.size(); ++i) {
         rows[i] = i;
     }
+    run.work->start_ladders(run.ladders); // the longest wait first; the rest goes on meanwhile
     co_await run.work->probe(rows);
     co_await run.work->finish_inquiry();
+    co_await run.work->finish_ladders();
     co_await run.work->stop(steady::now() + stop_time);
     signals.cancel();
 }
@@ -106,8 +109,8 @@ void mark_not_run(check_run& run)
 {
     for (std::size_t i = 0; i < run.work->what().rows.size(); ++i) {
         const auto& row = run.work->what().rows[i];
-        if (std::holds_alternative<outbound_row>(row.what) && row.not_configured.empty() &&
-            !run.work->state().rows[i].checked) {
+        const bool measurable = !std::holds_alternative<inbound>(row.what) && row.not_configured.empty();
+        if (measurable && !run.work->state().rows[i].checked && run.work->state().rows[i].not_run.empty()) {
             run.work->leave_out(i, "the check was stopped first");
         }
     }
@@ -183,10 +186,16 @@ result<check_result> run_site_check(std::shared_ptr<const plan> what, const chec
         }
     };
     run.work = std::make_shared<engine>(context.get_executor(), fitting, *trust, listener);
-    if (options.quick) {
+    run.ladders = options.ladders;
+    if (options.quick || options.fast) {
         for (std::size_t i = 0; i < what->rows.size(); ++i) {
             if (std::holds_alternative<idle_timer>(what->rows[i].what)) {
-                run.work->leave_out(i, "an idle timer needs a long wait, which --quick leaves out");
+                run.work->leave_out(
+                    i, fmt::format(
+                           "an idle timer needs a long wait, which {} leaves out",
+                           options.quick ? "--quick" : "--fast"
+                       )
+                );
             }
         }
     }

@@ -50,6 +50,17 @@ bool wants_colour(colour_choice choice, int fd)
     return ::isatty(fd) && !(no_colour && *no_colour) && !(terminal && std::string_view{terminal} == "dumb");
 }
 
+// What the ladders still take, where they are under way.
+std::string ladders_left(const progress& where, time_point now)
+{
+    if (!where.ladders_end || *where.ladders_end <= now) {
+        return where.ladders_end ? ", idle timers: some s left" : "";
+    }
+    const auto left = std::chrono::ceil<seconds>(*where.ladders_end - now).count();
+    return left < 120 ? fmt::format(", idle timers: {} s left", left)
+                      : fmt::format(", idle timers: {} min left", (left + 59) / 60);
+}
+
 // The time left at the rate so far; nothing while too little is known.
 std::string time_left(const progress& where, duration spent)
 {
@@ -96,7 +107,8 @@ void progress_line::show(const progress& where)
     const auto filled = where.known == 0 ? 0 : bar_columns * where.done / where.known;
     const auto bar = std::string(filled, '#') + std::string(bar_columns - filled, '.');
     const auto text = fmt::format(
-        "[{}] {} of {} endpoints{}", bar, where.done, where.known, time_left(where, now - begun_)
+        "[{}] {} of {} endpoints{}{}", bar, where.done, where.known, time_left(where, now - begun_),
+        ladders_left(where, now)
     );
     const auto columns = columns_of_terminal(STDERR_FILENO);
     std::fprintf(stderr, "\r\x1b[K%s", shorten(text, columns - 1).c_str());

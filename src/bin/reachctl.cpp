@@ -8,6 +8,7 @@ namespace {
 
 using reachd::cli_check;
 using reachd::cli_common;
+using reachd::cli_idle;
 using reachd::cli_query;
 using reachd::cli_rules;
 
@@ -78,6 +79,17 @@ void add_check(CLI::App& app, cli_check& check)
     one->add_flag("--fast", check.fast, "lift the pacing: firewalls may take the check for a port scan");
 }
 
+void add_idle(CLI::App& app, cli_idle& idle)
+{
+    constexpr unsigned most_hold_s = 86400; // as hold_s of a catalogue
+    auto* one = app.add_subcommand("idle", "measure idle timers now, without a daemon");
+    one->footer("Example: reachctl idle --hold 60");
+    one->add_option("--format", idle.format, "table or json")->check(CLI::IsMember({"table", "json"}));
+    one->add_option("--hold", idle.hold_s, "seconds to be held, in place of what the catalogues require")
+        ->check(CLI::Range(1U, most_hold_s));
+    one->add_flag("--refine", idle.refine, "narrow the bracket by a second ladder");
+}
+
 void add_rules(CLI::App& app, cli_rules& rules)
 {
     auto* one = app.add_subcommand("rules", "what to ask the firewall team for");
@@ -102,6 +114,7 @@ int main(int count, char** arguments)
 {
     cli_common common;
     cli_check check;
+    cli_idle idle;
     cli_rules rules;
     std::array<cli_query, std::size(commands)> queries;
 
@@ -125,6 +138,7 @@ int main(int count, char** arguments)
     app.add_option("--runtime-dir", common.where.runtime_dir, "where the daemon's sockets are");
     app.add_option("--socket", common.socket, "one socket of the daemon");
     add_check(app, check);
+    add_idle(app, idle);
     add_rules(app, rules);
     for (std::size_t i = 0; i < std::size(commands); ++i) {
         auto* one = app.add_subcommand(commands[i].name, commands[i].help);
@@ -138,6 +152,9 @@ int main(int count, char** arguments)
     }
     if (app.got_subcommand("check")) {
         return command_check(common, check);
+    }
+    if (app.got_subcommand("idle")) {
+        return command_idle(common, idle);
     }
     if (app.got_subcommand("rules")) {
         return command_rules(common, rules);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/core/dry_run.hpp"
 
+#include "dry_run_idle.hpp"
 #include "reachd/core/fallback.hpp"
 #include "reachd/core/greeting.hpp"
 #include "reachd/core/hop_pacer.hpp"
@@ -82,6 +83,7 @@ struct sums {
     std::size_t refused = 0;  // when those refuse that need not accept
     std::size_t samples = 0;
     std::size_t sampled_ports = 0;
+    idle_sums idle;
 };
 
 // Packets of one endpoint of a healthy site.
@@ -173,14 +175,11 @@ const char* why_nothing_is_sent(const plan_row& row)
     if (!row.not_configured.empty()) {
         return row.not_configured.c_str();
     }
-    if (std::holds_alternative<idle_timer>(row.what)) {
-        return "idle timers are not measured by this version";
-    }
     return std::holds_alternative<inbound>(row.what) ? "who can connect to the site is not seen from inside"
                                                      : nullptr;
 }
 
-json row_json(const plan& what, const plan_row& row, sums& all)
+json row_json(const plan& what, const plan_row& row, dry_run_ladders ladders, sums& all)
 {
     json out = {
         {"catalogue", row.catalogue},
@@ -190,6 +189,10 @@ json row_json(const plan& what, const plan_row& row, sums& all)
     };
     if (const auto* why = why_nothing_is_sent(row)) {
         out["not_sent"] = why;
+        return out;
+    }
+    if (const auto* timer = std::get_if<idle_timer>(&row.what)) {
+        out.update(idle_dry_run(what, *timer, ladders, all.idle));
         return out;
     }
     out.update(outbound_json(what, std::get<outbound_row>(row.what), all));
@@ -220,6 +223,7 @@ json duration_json(const limits_config& limits, const sums& all)
     return {
         {"all_answer_s", std::lround(std::ceil(pacing))},
         {"nothing_answers_s", flows == 0 ? 0 : std::lround(std::ceil(silent))},
+        {"idle_s", all.idle.longest.count()},
     };
 }
 
@@ -236,12 +240,13 @@ json healthy_json(const limits_config& limits, const sums& all)
     const auto every = static_cast<std::size_t>(
         std::lround(packets_each_address * static_cast<double>(all.endpoints_towards.size()))
     );
-    const auto others = every + all.names * questions_a_name + all.samples;
+    const auto others = every + all.names * questions_a_name + all.samples + all.idle.packets;
     return {
         {"packets_if_ports_refuse", all.refused + others},
         {"packets_if_all_accept", all.accepted + others},
         {"dns_questions", all.names * questions_a_name},
         {"block_samples", all.samples},
+        {"idle_packets", all.idle.packets},
         {"sampling_s", std::lround(std::ceil(sampling_time(limits, all)))},
     };
 }
@@ -273,13 +278,13 @@ json hop_probes_json(const limits_config& limits, std::size_t endpoints)
 
 } // namespace
 
-nlohmann::json dry_run_of(const plan& what)
+nlohmann::json dry_run_of(const plan& what, dry_run_ladders ladders)
 {
     const auto& limits = what.config.limits;
     sums all;
     json rows = json::array();
     for (const auto& row : what.rows) {
-        rows.push_back(row_json(what, row, all));
+        rows.push_back(row_json(what, row, ladders, all));
     }
     return {
         {"site", what.config.site},
@@ -296,6 +301,7 @@ nlohmann::json dry_run_of(const plan& what)
         {"total",
          {{"endpoints", all.endpoints},
           {"flows_at_most", all.endpoints * limits.attempts},
+          {"idle_flows", all.idle.flows},
           {"addresses_counted_for_a_name", 1}}},
         {"duration", duration_json(limits, all)},
         {"healthy", healthy_json(limits, all)},

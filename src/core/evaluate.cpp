@@ -75,6 +75,12 @@ row_answer answer_of(const plan_row& what, const row_state& row, std::size_t van
     if (!what.not_configured.empty()) {
         return row_answer::not_configured;
     }
+    if (const auto* timer = std::get_if<idle_timer>(&what.what); timer && row.not_run.empty()) {
+        const auto answer = answer_of(*timer, row.idle);
+        return answer == idle_answer::pass ? row_answer::pass
+             : answer == idle_answer::fail ? row_answer::fail
+                                           : row_answer::unproven;
+    }
     const auto* out = std::get_if<outbound_row>(&what.what);
     if (!out) {
         return row_answer::unproven;
@@ -179,6 +185,9 @@ void refresh_findings(const plan& what, site_state& site)
         auto& row = site.rows[i];
         const auto* out = std::get_if<outbound_row>(&what.rows[i].what);
         row.findings.clear();
+        if (auto note = idle_row_finding(row); !note.empty()) {
+            row.findings.push_back(std::move(note));
+        }
         for (const auto& lookup : row.lookups) {
             auto judged = judge_name(lookup, out && out->private_answers);
             row.findings.insert(row.findings.end(), judged.findings.begin(), judged.findings.end());

@@ -48,6 +48,13 @@ std::string counted(std::size_t number, const char* what)
     return fmt::format("{} {}{}", number, what, number == 1 ? "" : "s");
 }
 
+std::string time_text(long long seconds)
+{
+    constexpr long long minute = 60;
+    return seconds < 2 * minute ? fmt::format("{} s", seconds)
+                                : fmt::format("{} min", (seconds + minute - 1) / minute);
+}
+
 std::string said_to(const json& target, const json& row)
 {
     if (row.at("transport") == "udp") {
@@ -62,6 +69,23 @@ std::string said_to(const json& target, const json& row)
     return fmt::format("{}", fmt::join(parts, "; "));
 }
 
+void add_ladders(std::string& out, const std::string& name, const json& row, const page& format)
+{
+    add(out, 0, fmt::format("{}: {}, idle flows", name, text_at(row, "transport")), format);
+    for (const auto& one : row.at("ladders")) {
+        const auto& which = one.at("class");
+        add(out, indent,
+            fmt::format(
+                "{}{}, about {}, left alone for up to {}; as many again where one is lost",
+                which.is_string() ? text_at(one, "class") + ": " : "",
+                counted(one.at("flows").get<std::size_t>(), "flow"),
+                counted(one.at("packets").get<std::size_t>(), "packet"),
+                time_text(one.at("takes_s").get<long long>())
+            ),
+            format);
+    }
+}
+
 void add_row(std::string& out, const json& row, const page& format)
 {
     const auto name = fmt::format("{}/{}", text_at(row, "catalogue"), text_at(row, "id"));
@@ -71,6 +95,10 @@ void add_row(std::string& out, const json& row, const page& format)
         return;
     }
     out += '\n';
+    if (row.contains("ladders")) {
+        add_ladders(out, name, row, format);
+        return;
+    }
     add(out, 0, fmt::format("{}: {} {}", name, text_at(row, "transport"), text_at(row, "ports")), format);
     for (const auto& one : row.at("targets")) {
         const bool named = one.at("kind") == "name";
@@ -113,13 +141,6 @@ std::string rate_text(const json& limits, const char* key, const char* unit)
 {
     const auto rate = limits.at(key).get<unsigned>();
     return rate == 0 ? fmt::format("no limit {}", unit) : fmt::format("{} {}", rate, unit);
-}
-
-std::string time_text(long long seconds)
-{
-    constexpr long long minute = 60;
-    return seconds < 2 * minute ? fmt::format("{} s", seconds)
-                                : fmt::format("{} min", (seconds + minute - 1) / minute);
 }
 
 void add_packets(std::string& out, const json& dry_run, const page& format)
@@ -183,17 +204,23 @@ void add_sums(std::string& out, const json& dry_run, const page& format)
     const auto& total = dry_run.at("total");
     const auto& limits = dry_run.at("limits");
     const auto& time = dry_run.at("duration");
+    const auto idle_flows = total.at("idle_flows").get<std::size_t>();
     out += '\n';
     add(out, 0,
         fmt::format(
             "In all, with one address for each name: {} endpoints, at most {} flows ({} attempts), {}, {}. "
             "It "
-            "takes about {} when all answer, {} when nothing does.",
+            "takes about {} when all answer, {} when nothing does{}.",
             total.at("endpoints").get<std::size_t>(), total.at("flows_at_most").get<std::size_t>(),
             limits.at("attempts").get<unsigned>(), rate_text(limits, "new_flows_per_s", "new ones a second"),
             rate_text(limits, "new_flows_per_destination_per_s", "a second to one address"),
             time_text(time.at("all_answer_s").get<long long>()),
-            time_text(time.at("nothing_answers_s").get<long long>())
+            time_text(time.at("nothing_answers_s").get<long long>()),
+            idle_flows == 0 ? ""
+                            : fmt::format(
+                                  "; {} idle flows besides, side by side, for {}", idle_flows,
+                                  time_text(time.at("idle_s").get<long long>())
+                              )
         ),
         format);
     add_packets(out, dry_run, format);

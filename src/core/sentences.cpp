@@ -120,14 +120,6 @@ std::string with_fallback(std::string text, const outbound_row& what, const row_
     return fmt::format("{}; {}", text, fallback_of(what, row).sentence);
 }
 
-std::string sentence_of(const idle_timer& timer)
-{
-    return fmt::format(
-        "whether an idle {} mapping is held for {} is not measured by this version",
-        to_string(timer.transport), to_text(duration{timer.hold})
-    );
-}
-
 std::string sentence_of(const inbound& what)
 {
     std::vector<std::string> sources;
@@ -314,13 +306,16 @@ std::string row_sentence(const plan_row& what, const row_state& row)
         return with_fallback(outbound_sentence(*out, row), *out, row);
     }
     if (const auto* timer = std::get_if<idle_timer>(&what.what)) {
-        return sentence_of(*timer);
+        return idle_row_sentence(*timer, row);
     }
     return sentence_of(std::get<inbound>(what.what));
 }
 
 std::string row_advice(const plan_row& what, const row_state& row)
 {
+    if (const auto* timer = std::get_if<idle_timer>(&what.what)) {
+        return idle_row_advice(*timer, row);
+    }
     const auto* out = std::get_if<outbound_row>(&what.what);
     if (!out || row.state == row_answer::pass || row.state == row_answer::not_configured) {
         return {};

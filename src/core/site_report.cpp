@@ -191,26 +191,6 @@ json requirement_json(
     return out;
 }
 
-json idle_json(const plan_row& row, const row_state& state, const idle_timer& timer)
-{
-    return {
-        {"requirement", row.id},
-        {"catalogue", row.catalogue},
-        {"transport", to_string(timer.transport)},
-        {"class", nullptr},
-        {"via", nullptr},
-        {"required_s", timer.hold.count()},
-        {"held_s", nullptr},
-        {"lost_s", nullptr},
-        {"grade", nullptr},
-        {"state", to_string(state.state)},
-        {"after_expiry", nullptr},
-        {"where", nullptr},
-        {"sentence", state.sentence},
-        {"rungs", json::array()},
-    };
-}
-
 bool selected(const report_selection& select, const plan_row& row)
 {
     return (select.catalogue.empty() || select.catalogue == row.catalogue) &&
@@ -315,7 +295,9 @@ site_report(const plan& what, const site_state& site, const report_selection& se
             }
             requirements.push_back(requirement_json(row, site, site.rows[i], select.detail));
             if (const auto* timer = std::get_if<idle_timer>(&row.what)) {
-                idle.push_back(idle_json(row, site.rows[i], *timer));
+                for (auto& entry : idle_json(row, site.rows[i], *timer)) {
+                    idle.push_back(std::move(entry));
+                }
             }
         }
         if (requirements.empty()) {

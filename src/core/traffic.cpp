@@ -108,6 +108,13 @@ void traffic::ended(const endpoint& to, const observation& seen, sent_for why, t
     keep(name_of(to, seen), kept, is_half_open(to, seen), now);
 }
 
+void traffic::ended(const endpoint& to, const observation& seen, duration kept, time_point now)
+{
+    dropped();
+    count(seen);
+    keep(name_of(to, seen), seen.packets > 0 ? kept : duration::zero(), false, now);
+}
+
 void traffic::lost(const endpoint& to, time_point now)
 {
     dropped();

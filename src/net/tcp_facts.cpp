@@ -36,6 +36,8 @@ std::optional<tcp_facts> read_tcp_facts(int fd)
         .peer_window = {},
         .rtt_us = info.tcpi_rtt,
         .segments = info.tcpi_segs_out,
+        .segments_in = info.tcpi_segs_in,
+        .unanswered_probes = info.tcpi_probes,
     };
     if (size >= offsetof(tcp_info, tcpi_snd_wnd) + sizeof info.tcpi_snd_wnd) {
         out.peer_window = info.tcpi_snd_wnd;

@@ -61,6 +61,7 @@ class Schemas(unittest.TestCase):
     def setUp(self):
         self.catalogue = validator("catalogue.schema.json")
         self.site = validator("reachd.schema.json")
+        self.reflector = validator("reflector.schema.json")
 
     def refuses(self, schema, document, change):
         changed = copy.deepcopy(document)
@@ -85,8 +86,28 @@ class Schemas(unittest.TestCase):
         self.assertEqual((path.parent / document["$schema"]).resolve(),
                          SOURCE / "config" / "schema" / "reachd.schema.json")
 
+    def test_accept_the_shipped_configuration_of_the_reflector(self):
+        path = SOURCE / "config" / "reflector.json"
+        document = load(path)
+        self.reflector.validate(document)
+        self.assertEqual((path.parent / document["$schema"]).resolve(),
+                         SOURCE / "config" / "schema" / "reflector.schema.json")
+        for change in (lambda d: d.update(listne=[]), lambda d: d.update(listen=["localhost:3478"]),
+                       lambda d: d.update(stun="all"), lambda d: d.update(limits={"appointments": 0}),
+                       lambda d: d.update(limits={"delay_s": 86401})):
+            self.refuses(self.reflector, document, change)
+
+    def test_the_documented_limits_of_the_reflector_are_those_of_its_schema(self):
+        page = (SOURCE / "docs" / "REFLECTOR.md").read_text(encoding="utf-8")
+        for key, member in self.reflector.schema["properties"]["limits"]["properties"].items():
+            rows = [line for line in page.splitlines() if line.startswith("| `") and f"`{key}`" in line.split("|")[1]]
+            self.assertEqual(len(rows), 1, key)
+            names, values = (rows[0].split("|")[column].replace("`", "").split(",") for column in (1, 2))
+            at = [name.strip() for name in names].index(key)
+            self.assertEqual(int(values[at]), member["default"], key)
+
     def test_close_and_describe_every_object(self):
-        for schema in (self.catalogue.schema, self.site.schema):
+        for schema in (self.catalogue.schema, self.site.schema, self.reflector.schema):
             for where, found in every_object(schema):
                 with self.subTest(where):
                     self.assertIn("additionalProperties", found)

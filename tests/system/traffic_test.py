@@ -32,7 +32,9 @@ SEVERAL = {"id": "several", "title": "Several", "document": {"title": "Several"}
     {"id": "several", "transport": "udp", "destinations": [PRIMARY], "ports": f"4200-{4200 + PORTS - 1}", "expect": "path"}]}
 
 
-class Traffic(SystemTest):
+class Counting(SystemTest):
+    """The client's own counters."""
+
     def count(self):
         rules = "; ".join(f'oifname != "lo" {what} counter comment "{name}"' for name, what in COUNTED.items())
         self.on("client", "nft", f"table inet watch {{ chain out {{ type filter hook postrouting priority 300; {rules}; }}; }}")
@@ -50,6 +52,8 @@ class Traffic(SystemTest):
     def assert_near(self, told, real, share, what):
         self.assertLessEqual(abs(told - real), max(2, share * real), f"{what}: told {told}, really {real}")
 
+
+class Traffic(Counting):
     def test_total_is_what_the_client_has_really_sent(self):
         self.count()
         told = self.check("provisioning", "nlb", "data", "maps", "getconf", "signaling-dr")["traffic"]

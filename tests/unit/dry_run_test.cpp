@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/core/dry_run.hpp"
+#include "reachd/core/idle_ladder.hpp"
 #include "support/make.hpp"
 
 #include <gtest/gtest.h>
@@ -19,6 +20,11 @@ plan_row make_web(std::string_view ports = "80,443,5223")
     return make_plan_row("web", what);
 }
 
+idle_timer make_timer(transport protocol)
+{
+    return {.transport = protocol, .hold = seconds{720}, .over = {}};
+}
+
 plan make_one(plan_row row)
 {
     auto what = make_plan_of({std::move(row)});
@@ -34,7 +40,7 @@ plan make_one(plan_row row)
 
 TEST(dry_run, tells_every_destination_with_its_flows_and_what_is_said_to_it)
 {
-    const auto told = dry_run_of(make_one(make_web()));
+    const auto told = dry_run_of(make_one(make_web()), dry_run_ladders::measured);
     const auto& row = told["requirements"][0];
     EXPECT_EQ(row["transport"], "tcp");
     EXPECT_EQ(row["look_ups"], json({"vendor.example"}));
@@ -56,17 +62,20 @@ TEST(dry_run, tells_the_size_of_a_datagram_and_counts_one_packet_a_flow)
 {
     auto row = make_web("4200-4208");
     std::get<outbound_row>(row.what).transport = transport::udp;
-    const auto told = dry_run_of(make_one(row));
+    const auto told = dry_run_of(make_one(row), dry_run_ladders::measured);
     EXPECT_EQ(told["requirements"][0]["payload_bytes"], 1);
     EXPECT_EQ(told["requirements"][0]["targets"][0]["unanswered_packets_at_most"], 18);
-    EXPECT_EQ(dry_run_of(make_one(make_web()))["requirements"][0]["payload_bytes"], nullptr);
+    EXPECT_EQ(
+        dry_run_of(make_one(make_web()), dry_run_ladders::measured)["requirements"][0]["payload_bytes"],
+        nullptr
+    );
 }
 
 TEST(dry_run, counts_each_vantage_that_can_reach_the_address)
 {
     auto what = make_one(make_web("443"));
     what.vantages = {{"wired", "eth0", std::nullopt}, {"six", "", make_address(server6_text)}};
-    const auto told = dry_run_of(what);
+    const auto told = dry_run_of(what, dry_run_ladders::measured);
     EXPECT_EQ(told["requirements"][0]["targets"][0]["endpoints"], 1); // an IPv4 address
     EXPECT_EQ(told["requirements"][0]["targets"][1]["endpoints"], 2); // a name may have both families
 }
@@ -76,16 +85,57 @@ TEST(dry_run, says_why_nothing_is_sent_for_a_row)
     auto blank = make_web();
     blank.not_configured = "ask the vendor";
     const auto told = dry_run_of(
-        make_plan_of({blank, make_plan_row("idle", idle_timer{}), make_plan_row("in", inbound{})})
+        make_plan_of(
+            {blank, make_plan_row("idle", make_timer(transport::udp)), make_plan_row("in", inbound{})}
+        ),
+        dry_run_ladders::measured
     );
-    const char* const reasons[] = {"ask the vendor", "idle timers", "connect to the site"};
+    const char* const reasons[] = {"ask the vendor", "by a reflector", "connect to the site"};
     for (std::size_t i = 0; i < std::size(reasons); ++i) {
         const auto why = told["requirements"][i]["not_sent"].get<std::string>();
         EXPECT_NE(why.find(reasons[i]), std::string::npos) << why;
         EXPECT_FALSE(told["requirements"][i].contains("targets"));
     }
     EXPECT_EQ(told["total"]["flows_at_most"], 0);
-    EXPECT_EQ(told["duration"], json::parse(R"({"all_answer_s": 0, "nothing_answers_s": 0})"));
+    EXPECT_EQ(told["duration"], json::parse(R"({"all_answer_s": 0, "nothing_answers_s": 0, "idle_s": 0})"));
+}
+
+TEST(dry_run, counts_the_flows_of_a_ladder_and_its_packets_in_the_sum)
+{
+    const auto tcp = make_timer(transport::tcp);
+    const auto what = make_one(make_plan_row("idle", tcp));
+    const auto told = dry_run_of(what, dry_run_ladders::measured);
+    const auto rungs = first_rungs({.which = idle_class::tcp, .required = tcp.hold});
+    EXPECT_EQ(told["requirements"][0]["ladders"][0]["flows"], rungs.size());
+    EXPECT_GT(rungs.size(), 20U);
+    EXPECT_EQ(told["requirements"][0]["ladders"][0]["class"], nullptr);
+    EXPECT_EQ(told["total"]["idle_flows"], rungs.size());
+    EXPECT_EQ(told["healthy"]["idle_packets"], rungs.size() * 5);
+    EXPECT_EQ(told["healthy"]["packets_if_all_accept"], rungs.size() * 5);
+    EXPECT_GE(told["duration"]["idle_s"], 900); // a quarter more than what is asked for
+    EXPECT_NE(
+        render_dry_run(told, {.columns = 2000}).find("idle flows besides, side by side"), std::string::npos
+    );
+}
+
+TEST(dry_run, counts_both_classes_of_udp_where_there_is_a_reflector)
+{
+    auto what = make_one(make_plan_row("idle", make_timer(transport::udp)));
+    what.config.reflectors = {{.host = "reflector.example", .port = 3478, .secret_file = "/k"}};
+    const auto ladders = dry_run_of(what, dry_run_ladders::measured)["requirements"][0]["ladders"];
+    ASSERT_EQ(ladders.size(), 2U);
+    EXPECT_EQ(ladders[0]["class"], "single");
+    EXPECT_EQ(ladders[1]["class"], "stream");
+    EXPECT_EQ(ladders[0]["packets"], ladders[0]["flows"].get<int>() * 2);
+}
+
+TEST(dry_run, sends_no_idle_flow_where_the_check_leaves_ladders_out)
+{
+    const auto what = make_one(make_plan_row("idle", make_timer(transport::tcp)));
+    const auto told = dry_run_of(what, dry_run_ladders::left_out);
+    EXPECT_TRUE(told["requirements"][0]["not_sent"].is_string());
+    EXPECT_EQ(told["total"]["idle_flows"], 0);
+    EXPECT_EQ(told["healthy"]["packets_if_all_accept"], 0);
 }
 
 TEST(dry_run, takes_as_long_as_the_narrowest_limit_makes_it)
@@ -109,7 +159,7 @@ TEST(dry_run, takes_as_long_as_the_narrowest_limit_makes_it)
         what.config.limits.new_flows_per_s = one.per_s;
         what.config.limits.new_flows_per_destination_per_s = one.per_destination;
         what.config.limits.in_flight = one.in_flight;
-        const auto told = dry_run_of(what)["duration"];
+        const auto told = dry_run_of(what, dry_run_ladders::measured)["duration"];
         EXPECT_EQ(told["all_answer_s"], one.all_answer) << one.what;
         EXPECT_EQ(told["nothing_answers_s"], one.nothing_answers) << one.what;
     }
@@ -122,14 +172,16 @@ TEST(dry_run, adds_up_two_rows_that_go_to_one_destination)
     auto what = make_one(make_web("2101-2200"));
     what.rows.push_back(other);
     what.config.limits.new_flows_per_s = 0;
-    EXPECT_EQ(dry_run_of(what)["duration"]["all_answer_s"], 100); // 200 to each, 2 a second
+    EXPECT_EQ(
+        dry_run_of(what, dry_run_ladders::measured)["duration"]["all_answer_s"], 100
+    ); // 200 to each, 2 a second
 }
 
 TEST(dry_run, tells_what_a_healthy_site_takes_and_what_faults_may_add)
 {
     auto what = make_one(make_web("443"));
     std::get<outbound_row>(what.rows[0].what).names.clear();
-    auto told = dry_run_of(what);
+    auto told = dry_run_of(what, dry_run_ladders::measured);
     EXPECT_EQ(told["healthy"]["packets_if_all_accept"], 19 + 6 + 5); // 4.5 an address
     EXPECT_EQ(told["healthy"]["packets_if_ports_refuse"], 19 + 6 + 5) << "a service has to accept";
     EXPECT_EQ(told["unhealthy"]["packets_at_most"], 32 * 3 * 3);
@@ -138,13 +190,13 @@ TEST(dry_run, tells_what_a_healthy_site_takes_and_what_faults_may_add)
     auto& row = std::get<outbound_row>(what.rows[0].what);
     row.expect = expectation::path;
     row.ports = make_outbound(expectation::path, "2001-2100").ports;
-    told = dry_run_of(what);
+    told = dry_run_of(what, dry_run_ladders::measured);
     EXPECT_EQ(told["healthy"]["packets_if_ports_refuse"], 100 * 4 + 5);
     EXPECT_EQ(told["healthy"]["packets_if_all_accept"], 100 * (19 + 5) + 5);
     EXPECT_EQ(told["unhealthy"]["packets_at_most"], 20000) << "the cap of the inquiry";
 
     row.transport = transport::udp;
-    EXPECT_EQ(dry_run_of(what)["healthy"]["packets_if_all_accept"], 100 * 3 + 5);
+    EXPECT_EQ(dry_run_of(what, dry_run_ladders::measured)["healthy"]["packets_if_all_accept"], 100 * 3 + 5);
 }
 
 TEST(dry_run, counts_the_samples_of_blocks_and_their_time)
@@ -154,7 +206,7 @@ TEST(dry_run, counts_the_samples_of_blocks_and_their_time)
     row.blocks = {parse_block("17.0.0.0/8").value(), parse_block("192.0.2.0/28").value()};
     what.config.limits.icmp_per_hop_per_s = 1;
     what.config.limits.samples_per_block = 100; // rounded down to a power of two
-    const auto told = dry_run_of(what);
+    const auto told = dry_run_of(what, dry_run_ladders::measured);
     EXPECT_EQ(
         told["requirements"][0]["samples"],
         json::parse(R"([{"block": "17.0.0.0/8", "ports": 2, "samples_each": 64},
@@ -172,7 +224,7 @@ TEST(dry_run, is_told_in_words_that_name_everything_within_the_width)
     std::get<outbound_row>(apns.what).blocks = {parse_block("17.0.0.0/8").value()};
     what.rows.push_back(apns);
     what.rows.push_back(make_plan_row("in", inbound{}));
-    const auto text = render_dry_run(dry_run_of(what), {.columns = 72});
+    const auto text = render_dry_run(dry_run_of(what, dry_run_ladders::measured), {.columns = 72});
     std::string flat;
     std::size_t widest = 0;
     for (std::size_t at = 0; at < text.size();) {

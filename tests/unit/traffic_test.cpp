@@ -47,6 +47,20 @@ icmp_error time_exceeded()
     return {.type = 11, .sender = make_address(gateway_text)};
 }
 
+TEST(traffic, keeps_an_idle_stream_of_datagrams_as_long_as_linux_does)
+{
+    traffic all;
+    auto seen = datagram(no_reply{});
+    seen.packets = 2;
+    seen.source = "10.77.1.2:41000";
+    all.opened(origin);
+    EXPECT_EQ(all.live(origin + 300s), 1U) << "open for as long as it is left alone";
+    all.ended(udp_to(3478), seen, kept_stream, origin + 300s);
+    EXPECT_EQ(all.counts().datagrams, 2U);
+    EXPECT_EQ(all.live(origin + 419s), 1U);
+    EXPECT_EQ(all.live(origin + 420s), 0U);
+}
+
 TEST(traffic, counts_every_attempt_of_an_endpoint_and_what_was_said_on_its_connection)
 {
     traffic all;

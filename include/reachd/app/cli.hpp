@@ -37,6 +37,13 @@ struct cli_check {
 };
 int command_check(const cli_common& common, const cli_check& options);
 
+struct cli_idle {
+    std::string format = "table"; // table, json
+    unsigned hold_s = 0;          // in place of what the catalogues require; 0: theirs
+    bool refine = false;
+};
+int command_idle(const cli_common& common, const cli_idle& options);
+
 struct cli_rules {
     bool failing = false;
     bool resolve = false;

@@ -11,6 +11,7 @@
 #include "reachd/app/block_sampler.hpp"
 #include "reachd/app/check_endpoint.hpp"
 #include "reachd/app/flow_gate.hpp"
+#include "reachd/app/idle_runner.hpp"
 #include "reachd/app/inquirer.hpp"
 #include "reachd/core/rotation.hpp"
 #include "reachd/core/schedule.hpp"
@@ -31,6 +32,7 @@ struct progress {
     std::size_t known = 0;
     std::size_t rows_done = 0;
     std::size_t rows = 0;
+    std::optional<time_point> ladders_end; // nullopt: none is under way
 };
 
 // What the engine tells the world; every handler may be empty.
@@ -41,6 +43,7 @@ struct engine_listener {
     std::function<void()> refreshed; // all verdicts were drawn anew
     std::function<void(const progress&)> progressed;
     std::function<void(std::size_t row, const block_result& round)> sampled;
+    std::function<void(std::size_t row)> idle_measured; // a ladder has ended
     std::function<void(const std::string& task, const std::string& what)> failed;
 };
 
@@ -67,7 +70,10 @@ public:
     boost::asio::awaitable<void> probe(std::vector<std::size_t> rows);
     // Waits for the samples of blocks that rounds have begun, and until the inquiry wants nothing more.
     boost::asio::awaitable<void> finish_inquiry();
-    // Rounds on the schedule until stop().
+    // Begins the ladders of idle rows; they wait by themselves for rows to measure over.
+    void start_ladders(idle_depth how_far);
+    boost::asio::awaitable<void> finish_ladders();
+    // Rounds on the schedule until stop(), and ladders.
     boost::asio::awaitable<void> keep_probing();
     // Ends every round and probe; answers how many would not end in time.
     boost::asio::awaitable<std::size_t> stop(time_point deadline);
@@ -104,6 +110,7 @@ private:
         boost::asio::steady_timer ended;
     };
 
+    boost::asio::awaitable<void> keep_climbing();
     void start_round(std::size_t row, round_kind kind);
     boost::asio::awaitable<void> run_round(std::size_t row, round_kind kind);
     boost::asio::awaitable<void> measure_row(std::size_t row, round_kind kind);
@@ -140,6 +147,7 @@ private:
     task_group probes_;
     inquirer inquirer_;
     block_sampler sampler_;
+    idle_runner ladders_;
 };
 
 } // namespace reachd

@@ -21,6 +21,7 @@ struct check_options {
     std::string vantage;           // one of the configuration's; empty: all
     bool quick = false;            // leave out what needs a long wait
     bool fast = false;             // lift the pacing
+    idle_depth ladders = idle_depth::bracket;
     report_detail detail = report_detail::endpoints;
     std::function<void(const progress&)> progressed;
     std::function<void(const std::string& row, const std::string& state)> row_done;

@@ -14,7 +14,11 @@
 
 namespace reachd {
 
-nlohmann::json dry_run_of(const plan& what);
+enum class dry_run_ladders : std::uint8_t {
+    measured, // idle timers are part of the check
+    left_out, // not of this one: --quick, --fast
+};
+nlohmann::json dry_run_of(const plan& what, dry_run_ladders ladders);
 
 std::string render_dry_run(const nlohmann::json& dry_run, const page& format);
 

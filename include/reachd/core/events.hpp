@@ -37,6 +37,9 @@ inline constexpr event_kind address_new{
 inline constexpr event_kind round_finished{
     "round.finished", severity::info, "all endpoints of a requirement were probed; never logged"
 };
+inline constexpr event_kind idle_measured{
+    "idle.measured", severity::info, "a ladder has ended: what is known of an idle timer"
+};
 inline constexpr event_kind config_reloaded{
     "config.reloaded", severity::info, "the files were read again and are in force"
 };
@@ -55,9 +58,10 @@ inline constexpr event_kind probe_asked{
 } // namespace events
 
 inline constexpr std::array all_events{
-    events::started,         events::stopping,     events::task_failed,    events::verdict_changed,
-    events::site_changed,    events::address_new,  events::round_finished, events::config_reloaded,
-    events::config_rejected, events::root_missing, events::control_change, events::probe_asked,
+    events::started,         events::stopping,        events::task_failed,    events::verdict_changed,
+    events::site_changed,    events::address_new,     events::round_finished, events::idle_measured,
+    events::config_reloaded, events::config_rejected, events::root_missing,   events::control_change,
+    events::probe_asked,
 };
 
 } // namespace reachd

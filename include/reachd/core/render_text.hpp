@@ -27,4 +27,7 @@ std::string render_summary(const nlohmann::json& health, const page& format);
 // All evidence of the endpoints that the method `endpoint` answered.
 std::string render_endpoints(const nlohmann::json& endpoints, const page& format);
 
+// The ladders of `{idle: [...]}`: each with its bracket, its sentence and what its rungs showed.
+std::string render_idle(const nlohmann::json& report, const page& format);
+
 } // namespace reachd

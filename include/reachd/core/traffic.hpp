@@ -26,6 +26,7 @@ inline constexpr seconds kept_half_open{120}; // nf_conntrack_tcp_timeout_syn_se
 inline constexpr seconds kept_after_fin{120}; // ..._time_wait; ..._fin_wait, where the other FIN is missing
 inline constexpr seconds kept_after_rst{10};  // ..._close
 inline constexpr seconds kept_datagram{30};   // nf_conntrack_udp_timeout: a datagram has no end
+inline constexpr seconds kept_stream{120};    // ..._stream: both ways, and again after 2 s
 
 // What a probe was sent for.
 enum class sent_for : std::uint8_t {
@@ -70,6 +71,8 @@ public:
     void ended(const endpoint& to, const std::vector<observation>& seen, time_point now);
     // One probe of the inquiry's or of a block; ended by RST where it was connected.
     void ended(const endpoint& to, const observation& seen, sent_for why, time_point now);
+    // A UDP flow that was left alone; its entry lives for so long after its last packet.
+    void ended(const endpoint& to, const observation& seen, duration kept, time_point now);
     // An attempt met silence and another one follows, which ended() will count as well.
     void lost(const endpoint& to, time_point now);
     // An opened flow that was not sent after all.

@@ -21,6 +21,8 @@ struct tcp_facts {
     std::optional<std::uint32_t> peer_window; // tcpi_snd_wnd, Linux 5.4
     std::uint32_t rtt_us = 0;                 // smoothed; after the handshake alone its own; 0: not measured
     std::uint32_t segments = 0;               // sent, SYNs and bare ACKs among them: tcpi_segs_out, Linux 4.2
+    std::uint32_t segments_in = 0;            // tcpi_segs_in: pure acknowledgements and keep-alives too
+    unsigned unanswered_probes = 0;           // keep-alives: tcpi_probes
 };
 
 std::optional<tcp_facts> read_tcp_facts(int fd);

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/app/log.hpp"
+#include "reachd/reflector/process.hpp"
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+int main(int count, char** words)
+{
+    reachd::reflector::process_options options{.version = REACHD_VERSION};
+    std::string format = "text";
+
+    CLI::App app{"Answers reachd from outside the site, also after a silence that it was asked to keep."};
+    app.set_version_flag("-V,--version", REACHD_VERSION);
+    app.footer("Example: reachd-reflector --listen 192.0.2.1:3478 --key-file /etc/reachd/reflector.key");
+    app.add_option("--listen", options.listen, "ADDRESS:PORT to serve, UDP and TCP; may be repeated");
+    app.add_option("--alternate", options.alternate, "a second ADDRESS:PORT, for RFC 5780");
+    app.add_option("--key-file", options.key_file, "the keys, id:base64-secret, one a line");
+    app.add_option("--config", options.config_file, "the rest: limits, STUN (docs/REFLECTOR.md)");
+    app.add_option("--log-format", format, "text or json")->check(CLI::IsMember({"text", "json"}));
+    app.add_flag(
+        "--check-config", options.check_only, "read the files, say what is wrong with them, and end"
+    );
+    try {
+        app.parse(count, words);
+    } catch (const CLI::ParseError& wrong) {
+        const int code = app.exit(wrong);
+        return code == 0 ? 0 : 64;
+    }
+    reachd::event_log log{format == "json" ? reachd::log_format::json : reachd::log_format::text};
+    return reachd::reflector::run(
+        options,
+        [&log](const reachd::event_kind& what, const std::string& sentence, const nlohmann::json& fields) {
+            log.write(what, sentence, fields);
+        }
+    );
+}

@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Idle-timer ladders against reachd-reflector, through the lab's site NAT with its timers scaled down to seconds.
+
+    sudo /usr/bin/python3 tests/system/idle_reflector_test.py [-v]
+"""
+import base64
+import json
+import os
+import pathlib
+import shutil
+import signal
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from lab_site import GATEWAY, ISP, PRIMARY, TREE, SystemTest, main, row, wait_until  # noqa: E402
+from traffic_test import Counting  # noqa: E402
+
+SERVER, PORT = "203.0.113.6", 3478
+ESTABLISHED, LOOSE = "netfilter/nf_conntrack_tcp_timeout_established", "netfilter/nf_conntrack_tcp_loose"
+SINGLE, STREAM = "netfilter/nf_conntrack_udp_timeout", "netfilter/nf_conntrack_udp_timeout_stream"
+DEFAULTS = {ESTABLISHED: "432000", LOOSE: "1", SINGLE: "30", STREAM: "120"}
+SECRET = base64.b64encode(bytes(range(32))).decode("ascii")
+SLACK_S = 1.0
+# The site's firewall as most are: what comes from outside without an invitation meets silence. The lab's own answers.
+NO_ANSWERS = "table inet idle { chain input { type filter hook input priority 0; iifname \"wan\" ct state new,invalid drop; }; }"
+OTHER_PORTS = ("table ip idleports { chain post { type nat hook postrouting priority 90; oifname \"wan\" masquerade "
+               "fully-random; }; }")
+OTHER_NAT = ("table ip other { chain post { type nat hook postrouting priority 100; oifname \"OUT\" masquerade; }; "
+             "chain input { type filter hook input priority 0; iifname \"OUT\" ct state new,invalid drop; }; }")
+DROP_FORGOTTEN = "table inet idledrop { chain onward { type filter hook forward priority -10; ct state invalid drop; }; }"
+RESET_FORGOTTEN = ("table inet idledrop { chain onward { type filter hook forward priority -10; "
+                   "ct state invalid reject with tcp reset; }; }")
+
+
+def catalogue(hold_s, transports):
+    rows = [{"id": f"{one}-idle", "idle": {"transport": one, "hold_s": hold_s, **({"over": ["line"]} if one == "tcp" else {})}}
+            for one in transports]
+    line = {"id": "line", "transport": "tcp", "destinations": [PRIMARY], "ports": "4200", "expect": "service"}
+    return {"id": "timers", "title": "Timers", "document": {"title": "Timers"}, "contact": "Timer Support",
+            "requirements": [line, *rows]}
+
+
+class Reflected(SystemTest):
+    def setUp(self):
+        program = self.site.directory / "bin" / "reachd-reflector"
+        if not program.exists():
+            shutil.copy(pathlib.Path(os.environ.get("REACHD_BIN", TREE / "build" / "dev")) / "reachd-reflector", program)
+        self.keys = self.site.write("reflector.keys", f"lab:{SECRET}\n")
+        self.reflector = None
+        self.addCleanup(self.site.lab.sysctl, "site", DEFAULTS)
+        self.start_reflector()
+
+    def start_reflector(self):
+        log = open(self.site.directory / "work" / "reflector.log", "w+b")
+        self.addCleanup(log.close)
+        self.reflector = self.site.lab.popen("server", [self.site.program("reachd-reflector"), "--listen", f"{SERVER}:{PORT}",
+                                                        "--key-file", str(self.keys)], stderr=log)
+        self.addCleanup(self.stop_reflector, self.reflector)
+        wait_until(lambda: b"reflector.started" in pathlib.Path(log.name).read_bytes(), "the reflector", 10)
+
+    def stop_reflector(self, process=None, how=signal.SIGKILL):
+        process = process or self.reflector
+        process.send_signal(how)
+        process.wait(10)
+
+    def timers(self, **seconds):
+        names = {"tcp": ESTABLISHED, "single": SINGLE, "stream": STREAM, "loose": LOOSE}
+        self.site.lab.sysctl("site", {names[key]: str(value) for key, value in seconds.items()})
+
+    def rules(self, text):
+        done = self.site.lab.exec("site", ["nft", text], user=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        table = " ".join(text.split()[:3])
+        self.addCleanup(self.site.lab.exec, "site", ["nft", f"delete {table}"], user=False)
+
+    def files(self, hold_s, rungs, transports=("tcp",), secret=None, **more):
+        self.site.write("catalogues/timers.json", catalogue(hold_s, transports))
+        key = self.site.write("site.key", f"lab:{secret or SECRET}\n")
+        return self.site.config({
+            "catalogues": ["timers"], "values": {}, "idle": {"tcp_rungs_s": rungs, "udp_rungs_s": rungs},
+            "reflectors": [{"host": SERVER, "port": PORT, "secret_file": str(key)}], **more})
+
+    def measure(self, config, *words):
+        """`reachctl idle`; its entries by class ("tcp", "single", "stream"), and the exit code."""
+        done = self.site.reachctl("idle", "--format", "json", *words, config=config)
+        self.assertEqual(done.stderr, "")
+        return {one["class"] or one["transport"]: one for one in json.loads(done.stdout)["idle"]}, done.returncode
+
+    def assert_bracket(self, one, timer_s):
+        """The timer lies in (held, lost], and each rung away from it shows its side."""
+        self.assertLess(one["held_s"], timer_s + SLACK_S, one)
+        self.assertGreaterEqual(one["lost_s"], timer_s, one)
+        for rung in one["rungs"]:
+            if abs(rung["idle_s"] - timer_s) >= SLACK_S:
+                self.assertEqual(rung["grade"], "inbound" if rung["idle_s"] < timer_s else "inbound_lost", one["rungs"])
+
+    def assert_held(self, one, hold_s):
+        self.assertEqual((one["state"], one["grade"], one["lost_s"], one["after_expiry"]), ("pass", "inbound", None, None), one)
+        self.assertGreaterEqual(one["held_s"], hold_s, one)
+        self.assertEqual({rung["grade"] for rung in one["rungs"]}, {"inbound"}, one["rungs"])
+
+
+class Ladders(Reflected):
+    def test_a_short_single_timer_fails_the_row_and_a_longer_stream_timer_passes(self):
+        self.timers(single=5, stream=60)
+        got, code = self.measure(self.files(7, [2, 3, 4, 8], ("udp",)))
+        single, stream = got["single"], got["stream"]
+        self.assertEqual((single["state"], single["grade"], code), ("fail", "inbound_lost", 2), single)
+        self.assert_bracket(single, 5)
+        self.assertEqual((single["via"], single["target"]), (f"reflector {SERVER}", {"address": SERVER, "port": PORT}))
+        self.assert_held(stream, 7)
+
+    def test_a_short_stream_timer_fails_the_row_too(self):
+        self.timers(single=60, stream=5)  # no device is like that; it shows that the two are measured apart
+        got, _ = self.measure(self.files(7, [2, 3, 4, 8], ("udp",)))
+        self.assert_held(got["single"], 7)
+        self.assertEqual(got["stream"]["state"], "fail", got["stream"])
+        self.assert_bracket(got["stream"], 5)
+
+    def test_timers_that_are_long_enough_pass_over_udp_and_tcp(self):
+        self.timers(single=60, stream=60, tcp=60)
+        got, code = self.measure(self.files(6, [2, 4, 8], ("udp", "tcp")))
+        self.assertEqual(code, 0)
+        for one in got.values():
+            self.assert_held(one, 6)
+        self.assertIn("held: the server was heard from after 8 s without a packet, 6 s are required", got["tcp"]["sentence"])
+
+    def test_a_nat_that_re_creates_mappings_cannot_hide_a_short_tcp_timer(self):
+        self.timers(tcp=5, loose=1)
+        self.rules(NO_ANSWERS)
+        got, code = self.measure(self.files(7, [2, 3, 4, 8]))
+        one = got["tcp"]
+        self.assertEqual((one["state"], one["grade"], one["after_expiry"], code), ("fail", "inbound_lost", "re-creates", 2), one)
+        self.assert_bracket(one, 5)
+        self.assertEqual(one["answered_s"], None)
+
+    def test_what_the_next_packet_of_a_lost_connection_meets_is_told(self):
+        for rules, loose, word in ((DROP_FORGOTTEN, 0, "drops"), (RESET_FORGOTTEN, 0, "resets")):
+            with self.subTest(word):
+                self.timers(tcp=5, loose=loose)
+                self.rules(rules)
+                self.rules(NO_ANSWERS)
+                one = self.measure(self.files(7, [3, 8]))[0]["tcp"]
+                self.assertEqual((one["state"], one["after_expiry"]), ("fail", word), one)
+                self.doCleanups()
+                self.setUp()
+
+    def test_what_the_next_datagram_meets_is_told(self):
+        for rules, word in ((NO_ANSWERS, "re-creates"), (OTHER_PORTS, "re-maps")):
+            with self.subTest(word):
+                self.timers(single=5, stream=60)
+                self.rules(rules)
+                one = self.measure(self.files(7, [3, 8], ("udp",)))[0]["single"]
+                self.assertEqual((one["state"], one["after_expiry"]), ("fail", word), one)
+                self.doCleanups()
+                self.setUp()
+
+    def test_a_timer_of_exactly_the_required_time_is_at_its_limit(self):
+        self.timers(single=8, stream=60, tcp=8)
+        self.rules(NO_ANSWERS)
+        got, code = self.measure(self.files(8, [4, 12], ("udp", "tcp")))
+        self.assertEqual(code, 3)
+        for which in ("single", "tcp"):
+            self.assertEqual(got[which]["state"], "unproven", got[which])
+            self.assertIn("at the limit", got[which]["sentence"])
+        self.assertEqual(got["stream"]["state"], "pass", got["stream"])
+
+    def test_a_reflector_that_ends_in_the_middle_is_no_lost_mapping(self):
+        self.timers(single=60, stream=60, tcp=60)
+        config = self.files(10, [8, 12], ("udp", "tcp"))
+        for how in (signal.SIGKILL, signal.SIGTERM):
+            with self.subTest(how=how):
+                ender = threading.Timer(7, self.stop_reflector, kwargs={"how": how})  # all is appointed, nothing is due
+                ender.start()
+                self.addCleanup(ender.join)
+                got, code = self.measure(config)
+                self.assertEqual(code, 3)
+                for one in got.values():
+                    self.assertEqual((one["state"], one["lost_s"]), ("unproven", None), one)
+                    self.assertEqual({rung["outcome"] for rung in one["rungs"]}, {"unproven"}, one["rungs"])
+                ender.join()
+                self.start_reflector()
+
+    def test_a_reflector_that_has_forgotten_its_appointments_is_no_lost_mapping(self):
+        self.timers(single=60, stream=60)
+
+        def restart():
+            time.sleep(7)  # all is appointed, nothing is due
+            self.stop_reflector()
+            self.start_reflector()
+        thread = threading.Thread(target=restart)
+        thread.start()
+        self.addCleanup(thread.join)
+        got, code = self.measure(self.files(10, [8, 12], ("udp",)))
+        self.assertEqual(code, 3)
+        for one in got.values():
+            self.assertEqual((one["state"], one["lost_s"]), ("unproven", None), one)
+            self.assertIn("the reflector has not spoken: unknown", one["sentence"])
+
+    def test_a_wrong_key_leaves_udp_unproven_and_tcp_to_the_service(self):
+        self.timers(tcp=60)
+        other = base64.b64encode(bytes(32)).decode("ascii")
+        config = self.files(3, [2, 4], ("udp", "tcp"), secret=other)
+        report = json.loads(self.site.reachctl("check", "--format", "json", config=config).stdout)
+        udp, tcp = row(report, "udp-idle"), row(report, "tcp-idle")
+        self.assertEqual((udp["state"], tcp["state"]), ("unproven", "unproven"))
+        self.assertIn(f"reflector {SERVER} (udp {PORT}): it does not answer: the port is blocked, nothing listens, or it has "
+                      "another key", udp["sentence"])
+        self.assertIn("over line", tcp["sentence"])
+        self.assertIn("it closed the connection: it may have another key", tcp["findings"][0])
+
+    def test_a_key_file_that_cannot_be_read_is_named(self):
+        config = self.files(3, [2], ("udp",))
+        (self.site.directory / "site.key").unlink()
+        report = json.loads(self.site.reachctl("check", "--format", "json", config=config).stdout)
+        self.assertIn(f"the key file {self.site.directory}/site.key: No such file", row(report, "udp-idle")["sentence"])
+
+    def test_a_flush_in_the_middle_is_no_timer(self):
+        self.timers(single=60, stream=60, tcp=60)
+        self.rules(NO_ANSWERS)
+
+        def flush():
+            time.sleep(6)
+            self.site.lab.exec("site", ["conntrack", "-F"], user=False)
+        thread = threading.Thread(target=flush)
+        thread.start()
+        self.addCleanup(thread.join)
+        got, _ = self.measure(self.files(7, [2, 3, 4, 8], ("udp",)))
+        for one in got.values():
+            self.assertNotEqual(one["state"], "fail", one)
+
+    def test_daemon_measures_it_and_tells(self):
+        self.timers(single=60, stream=60)
+        with self.site.daemon(config=self.files(3, [2, 4], ("udp",))) as daemon, daemon.connect() as client:
+            client.ask("subscribe")
+            told = client.next_event(lambda event: event.get("kind") == "idle.measured", 40)
+            self.assertEqual((told["requirement"], told["state"], told["via"]), ("udp-idle", "pass", f"reflector {SERVER}"))
+            self.assertEqual(daemon.row("udp-idle")["state"], "pass")
+
+
+class Owners(Reflected):
+    """Which box it is: refreshes that end at hop 1, 2, 3 (docs/LAB.md), or reach the reflector."""
+
+    def nat_at(self, host, interface, **seconds):
+        """One more NAT, with timers of its own."""
+        names = {"tcp": ESTABLISHED, "single": SINGLE, "stream": STREAM}
+        done = self.site.lab.exec(host, ["nft", OTHER_NAT.replace("OUT", interface)], user=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.site.lab.sysctl(host, {names[key]: str(value) for key, value in seconds.items()})
+        self.addCleanup(self.site.lab.sysctl, host, DEFAULTS)
+        self.addCleanup(self.site.lab.exec, host, ["nft", "delete table ip other"], user=False)
+
+    def test_a_short_timer_of_the_site_is_its_own_box(self):
+        self.timers(single=5, stream=60, tcp=5)
+        self.rules(NO_ANSWERS)
+        self.nat_at("isp", "transit", single=60, stream=60, tcp=60)
+        got, _ = self.measure(self.files(7, [3, 4, 8], ("udp", "tcp")))
+        for which in ("single", "tcp"):
+            one = got[which]
+            self.assertEqual(one["state"], "fail", one)
+            self.assertEqual(one["where"], {"at": {"hop": 1, "address": GATEWAY}}, one)
+            self.assertIn(f"refreshes that end at hop 1 ({GATEWAY}) keep it: it is that box, a box of the site",
+                          one["sentence"])
+        self.assertEqual((got["stream"]["state"], got["stream"]["where"]), ("pass", None))
+
+    def test_a_short_timer_of_the_provider_is_not_the_sites(self):
+        self.timers(single=60, stream=60, tcp=60)
+        self.rules(NO_ANSWERS)
+        self.nat_at("isp", "transit", single=5, stream=60, tcp=5)
+        got, _ = self.measure(self.files(7, [3, 4, 8], ("udp", "tcp")))
+        for which in ("single", "tcp"):
+            one = got[which]
+            self.assertEqual(one["state"], "fail", one)
+            self.assertEqual((one["where"]["after"]["hop"], one["where"]["before"]["hop"]), (1, 2), one)
+            self.assertIn(f"refreshes that end at hop 2 ({ISP}) keep it", one["sentence"])
+
+    def test_a_short_timer_beyond_the_provider_is_neither_the_sites_nor_its_neighbours(self):
+        self.timers(single=60, stream=60)
+        self.nat_at("internet", "hosting", single=5, stream=60)
+        one = self.measure(self.files(7, [3, 4, 8], ("udp",)))[0]["single"]
+        self.assertEqual(one["state"], "fail", one)
+        self.assertEqual((one["where"]["after"]["hop"], one["where"]["before"]["hop"]), (2, 3), one)
+        self.assertIn("a box of the provider's or beyond", one["sentence"])
+
+    def test_of_two_boxes_with_short_timers_the_farther_is_named(self):
+        self.timers(single=5, stream=60)
+        self.rules(NO_ANSWERS)
+        self.nat_at("isp", "transit", single=5, stream=60)
+        one = self.measure(self.files(7, [3, 4, 8], ("udp",)))[0]["single"]
+        self.assertEqual(one["state"], "fail", one)
+        self.assertEqual((one["where"]["after"]["hop"], one["where"]["before"]["hop"]), (1, 2), one)
+
+
+class Counted(Counting, Reflected):
+    def test_idle_flows_are_counted_like_all_others_and_told_beforehand(self):
+        self.timers(single=60, stream=60, tcp=60)
+        config = self.files(4, [2, 6], ("udp", "tcp"))
+        only = [word for one in ("line", "udp-idle", "tcp-idle") for word in ("--only", one)]
+        dry = json.loads(self.site.reachctl("check", "--dry-run", "--format", "json", *only, config=config).stdout)
+        self.count()
+        done = self.site.reachctl("check", "--format", "json", *only, config=config)
+        told, real = json.loads(done.stdout)["traffic"], self.counted()
+        self.assertEqual(done.returncode, 0, done.stdout)
+        flows = dry["total"]["idle_flows"]
+        for name in ("syns", "datagrams"):
+            self.assertEqual(told[name], real[name], name)
+        self.assert_near(told["packets"], sum(real.values()), 0.08, "packets")
+        self.assert_near(dry["healthy"]["packets_if_all_accept"], told["packets"], 0.15, "dry run")
+        self.assertGreaterEqual(told["nat_entries"]["left"], flows)
+        self.assertGreaterEqual(told["nat_entries"]["at_once_at_most"], flows // 2)  # they lie side by side
+
+    def test_idle_flows_wait_for_entries_of_nats_like_all_others(self):
+        self.timers(single=60, stream=60)
+        config = self.files(4, [2, 6], ("udp",), limits={"nat_entries": 6})
+        report = json.loads(self.site.reachctl("check", "--format", "json", "--only", "udp-idle", config=config,
+                                               timeout=400).stdout)
+        self.assertEqual(row(report, "udp-idle")["state"], "pass", report["idle"])
+        self.assertLessEqual(report["traffic"]["nat_entries"]["at_once_at_most"], 6)
+
+
+if __name__ == "__main__":
+    main("idler")
