@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Idle-timer ladders against reachd-reflector, through the lab's site NAT with its timers scaled down to seconds.
 
-    sudo /usr/bin/python3 tests/system/idle_reflector_test.py [-v]
+    sudo /usr/bin/python3 tests/system/idle_reflector_test.py [--workers N] [TEXT of a test's name]...
+
+The tests mostly wait, so several run at a time, each in a lab of its own (side_by_side.py).
 """
 import base64
 import json
@@ -15,7 +17,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from lab_site import GATEWAY, ISP, PRIMARY, TREE, SystemTest, main, row, wait_until  # noqa: E402
+from lab_site import GATEWAY, ISP, PRIMARY, TREE, SystemTest, row, wait_until  # noqa: E402
+from side_by_side import main  # noqa: E402
 from traffic_test import Counting  # noqa: E402
 
 SERVER, PORT = "203.0.113.6", 3478
@@ -295,6 +298,8 @@ class Owners(Reflected):
 
 
 class Counted(Counting, Reflected):
+    LONG = True
+
     def test_idle_flows_are_counted_like_all_others_and_told_beforehand(self):
         self.timers(single=60, stream=60, tcp=60)
         config = self.files(4, [2, 6], ("udp", "tcp"))
