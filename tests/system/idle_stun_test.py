@@ -26,6 +26,9 @@ ALTERNATE = "203.0.113.53"
 SITE = "100.64.0.2"  # what the site's NAT makes of its clients
 ISP_NAT = "table ip moved { chain post { type nat hook postrouting priority 100; oifname \"transit\" masquerade; }; }"
 VIA = f"STUN server {SERVER}"
+# A firewall that lets in one answer to one question: no mapping is gone, and what another flow asks for does not come.
+ONE_ANSWER = ("table inet onlyone { chain onward { type filter hook forward priority -10; iifname \"wan\" meta l4proto udp "
+              "ct reply packets > 1 drop; }; }")
 
 
 @unittest.skipUnless(shutil.which("turnserver"), "turnserver is not installed (package coturn)")
@@ -142,6 +145,17 @@ class Ladders(Foreign):
         for one in got.values():
             self.assert_unproven(one)
             self.assertIn("the public address is 203.0.113.1 now and was 100.64.0.2", one["sentence"])
+
+    def test_a_firewall_that_filters_unasked_answers_leaves_udp_unproven(self):
+        self.timers(single=60, stream=60)
+        self.site.lab.sysctl("site", {"netfilter/nf_conntrack_acct": "1"})
+        self.rules(ONE_ANSWER)
+        report = json.loads(self.site.reachctl("check", "--format", "json", "--only", "udp-idle",
+                                               config=self.stun_files(7, [2, 8])).stdout)
+        found = row(report, "udp-idle")
+        self.assertEqual(found["state"], "unproven")
+        self.assertIn("came nowhere", found["sentence"])
+        self.assertIn(f"seen from outside as {SITE}", found["sentence"])
 
     def test_daemon_tells_that_the_public_address_has_changed(self):
         self.timers(single=60, stream=60)
