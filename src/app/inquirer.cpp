@@ -71,6 +71,11 @@ inquirer::inquirer(
 void inquirer::wake()
 {
     dirty_ = true;
+    stir();
+}
+
+void inquirer::stir()
+{
     // Not at once: what comes back together is looked at together.
     const auto soon = steady::now() + spacing_;
     if (working_ && look_.expiry() > soon) {
@@ -154,8 +159,10 @@ asio::awaitable<void> inquirer::work()
 {
     const auto go = [this] { working_ = false; };
     const at_exit ended{go};
+    auto known = shared_hops_of(*plan_, state_);
     while (!closed_) {
         if (std::exchange(dirty_, false)) {
+            known = shared_hops_of(*plan_, state_);
             const auto begun = steady::now();
             wanted_ = next_orders(*plan_, state_, under_way_);
             // However large the site, most of the time is left to everything else.
@@ -166,7 +173,6 @@ asio::awaitable<void> inquirer::work()
                 wanted_.clear();
             }
         }
-        const auto known = shared_hops_of(*plan_, state_);
         auto chosen = hops_.choose(next_of_each_flow(), known, allowance(), steady::now());
         for (const auto& one : chosen.now) {
             start(one);
@@ -241,7 +247,7 @@ asio::awaitable<observation> inquirer::ask(hop_order order)
     questions_.push_back(mine);
     const auto go = [this, mine] { std::erase(questions_, mine); };
     const at_exit forget{go};
-    wake();
+    stir();
     while (!mine->granted && !closed_) {
         co_await mine->ready.async_wait(asio::as_tuple(asio::use_awaitable));
     }

@@ -301,6 +301,18 @@ bool path_trial::includes(const location& where, const truth& real) const
     });
 }
 
+// The last router says of a host that it is down, of one port perhaps: the others are told by it.
+bool path_trial::is_said_down(const endpoint& target, const location& where) const
+{
+    const auto* to = path_.server_at(target.address);
+    if (!to || !to->missed || !where.at || to->tail.empty()) {
+        return false;
+    }
+    return std::ranges::any_of(to->tail.back().rows, [&](const auto& row) {
+        return !row.empty() && where.at->address == all_.net.boxes[row.back()].address;
+    });
+}
+
 // A silent port between two others that are alike takes their verdict (docs/VERDICTS.md).
 bool path_trial::is_spoken_for(const endpoint_state& one) const
 {
@@ -343,7 +355,9 @@ std::string path_trial::fault_of(const endpoint& target, const verdict& judged)
         return "FALSE BLAME: the wrong side";
     }
     const bool names = judged.kind == verdict_kind::blocked || judged.kind == verdict_kind::intercepted;
-    return names && judged.where && !includes(*judged.where, real) ? "FALSE BLAME: the wrong place" : "";
+    const bool wrong =
+        names && judged.where && !includes(*judged.where, real) && !is_said_down(target, *judged.where);
+    return wrong ? "FALSE BLAME: the wrong place" : "";
 }
 
 std::string path_trial::story(const endpoint& target) const

@@ -69,6 +69,7 @@ private:
     [[nodiscard]] bool is_nearer(const endpoint& target, std::size_t impostor);
     [[nodiscard]] bool may_blame(const verdict& judged, const truth& real) const;
     [[nodiscard]] bool includes(const location& where, const truth& real) const;
+    [[nodiscard]] bool is_said_down(const endpoint& target, const location& where) const;
     [[nodiscard]] bool is_spoken_for(const endpoint_state& one) const;
     [[nodiscard]] std::string fault_of(const endpoint& target, const verdict& judged);
     [[nodiscard]] bool is_locatable(const endpoint& target, const truth& real);

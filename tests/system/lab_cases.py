@@ -194,6 +194,7 @@ CASES = [
                      same(tcp(source="10.77.2.2"), "open")]),
     ("no-address", {}, [(tcp(), "open", "ENETUNREACH"), (tcp(address=MAPS6_AT), "open", "ENETUNREACH")]),
     ("no-gateway", {}, [(tcp(patience=4), "open", "icmp 3/1 from 10.77.1.2"), (dns(), RESOLVED, "silent")]),
+    ("last-link-down", {}, [(tcp(), "open", f"icmp 3/0 from {INTERNET}"), same(tcp(ttl=2), DIES_AT_ISP)]),
     ("uplink-down", {}, [(tcp(), "open", f"icmp 3/0 from {SITE}"), same(dns(), RESOLVED)]),
 ]
 

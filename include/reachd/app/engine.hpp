@@ -23,6 +23,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 
 namespace reachd {
 
@@ -92,6 +93,7 @@ public:
 
 private:
     static local_network look_around();
+    static std::set<ip_address> addresses_of(const row_state& row);
     struct row_work {
         rotation turn;
         time_point last_whole{};

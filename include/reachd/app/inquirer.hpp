@@ -49,6 +49,7 @@ private:
         explicit waiter(const boost::asio::any_io_executor& executor) : ready{executor} {}
         boost::asio::steady_timer ready;
     };
+    void stir(); // what is asked is looked at soon, though nothing new is known
     boost::asio::awaitable<void> work();
     boost::asio::awaitable<void> carry_out(hop_order order);
     boost::asio::awaitable<observation> send(hop_order order, sent_for why);

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+// One round of one row: look-ups, probes, and what they show.
+#include "reachd/app/at_exit.hpp"
+#include "reachd/app/engine.hpp"
+#include "reachd/core/expand.hpp"
+#include "reachd/core/nat64.hpp"
+#include "reachd/core/trace_keeping.hpp"
+#include "reachd/net/wall_clock.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <utility>
+
+namespace reachd {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr seconds server_time{5};
+// getaddrinfo gives a silent server 5 s before it asks the next one (resolv.conf(5), options timeout).
+constexpr seconds system_time{12};
+// A SYN is sent again after 1 s (RFC 6298 section 2.1) and few round trips take longer.
+constexpr milliseconds doubted_after{1300};
+
+} // namespace
+
+asio::awaitable<void> engine::measure_row(std::size_t row, round_kind kind)
+{
+    const auto& what = std::get<outbound_row>(plan_->rows[row].what);
+    co_await resolve_names(row);
+    if (stopping_) {
+        co_return;
+    }
+    auto& state = state_.rows[row];
+    auto endpoints = expand(what, state.lookups, plan_->vantages, state.endpoints);
+    if (state.checked && listener_.address_appeared) {
+        for (const auto& one : new_addresses(state.endpoints, endpoints)) {
+            listener_.address_appeared(row, one);
+        }
+    }
+    state.endpoints = std::move(endpoints);
+    forget_old_traces(state_, state, wall_now());
+    rotation whole;
+    const auto chosen =
+        select_round(what.expect, state.endpoints, kind == round_kind::whole ? whole : work_[row].turn);
+    const auto of = std::make_shared<round>(executor_);
+    for (const auto index : chosen) {
+        if (!state.endpoints[index].without_probing) {
+            ++of->left;
+            ++progress_.known;
+            probes_.spawn(plan_->rows[row].id, probe_endpoint(row, index, of));
+        }
+    }
+    tell_progress();
+    co_await wait_for(of);
+    if (kind == round_kind::whole && !what.blocks.empty()) {
+        sampler_.start(row);
+    }
+    auto addresses = addresses_of(state);
+    co_await inquirer_.settled(std::move(addresses));
+    if (stopping_) {
+        co_return;
+    }
+    if (kind == round_kind::whole) {
+        work_[row].last_whole = steady::now();
+        work_[row].whole_once = true;
+    }
+    state.checked = wall_now();
+    work_[row].measured = true;
+    state_.local = look_around();
+    refresh();
+}
+
+asio::awaitable<void> engine::wait_for(std::shared_ptr<round> of)
+{
+    while (of->left > 0 && !stopping_) {
+        of->ended.expires_at(time_point::max());
+        co_await of->ended.async_wait(asio::as_tuple(asio::use_awaitable));
+    }
+}
+
+asio::awaitable<void> engine::look_up_into(
+    std::string name, std::shared_ptr<std::vector<name_lookup>> into, std::size_t at,
+    std::shared_ptr<round> of
+)
+{
+    const auto leave = [of] {
+        if (--of->left == 0) {
+            of->ended.cancel();
+        }
+    };
+    const at_exit count_down{leave};
+    const auto now = steady::now();
+    auto found = co_await resolver_.look_up(std::move(name), now + server_time, now + system_time);
+    state_.sent.asked(found, steady::now());
+    (*into)[at] = std::move(found);
+}
+
+asio::awaitable<void> engine::resolve_names(std::size_t row)
+{
+    const auto& names = std::get<outbound_row>(plan_->rows[row].what).names;
+    const bool wants_nat64 = !names.empty() && steady::now() >= nat64_due_;
+    // Shared with the look-ups, which may outlive this round when the engine is stopped.
+    const auto lookups = std::make_shared<std::vector<name_lookup>>(names.size() + (wants_nat64 ? 1 : 0));
+    const auto of = std::make_shared<round>(executor_);
+    of->left = lookups->size();
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        probes_.spawn(names[i], look_up_into(names[i], lookups, i, of));
+    }
+    if (wants_nat64) {
+        nat64_due_ = steady::now() + plan_->config.schedule.sweep_interval;
+        probes_.spawn(nat64_probe_name, look_up_into(nat64_probe_name, lookups, names.size(), of));
+    }
+    co_await wait_for(of);
+    if (!stopping_) {
+        if (wants_nat64) {
+            state_.nat64 = nat64_after(lookups->back(), state_.nat64);
+            lookups->pop_back();
+        }
+        state_.rows[row].lookups = *lookups;
+    }
+}
+
+asio::awaitable<void> engine::probe_endpoint(std::size_t row, std::size_t index, std::shared_ptr<round> of)
+{
+    const auto leave = [this, of] {
+        ++progress_.done;
+        tell_progress();
+        if (--of->left == 0) {
+            of->ended.cancel();
+        }
+    };
+    const at_exit count_down{leave};
+    const auto order =
+        order_for(*plan_, std::get<outbound_row>(plan_->rows[row].what), state_.rows[row].endpoints[index]);
+    bool inside = co_await gate_.enter(order.target.address);
+    if (!inside) {
+        co_return;
+    }
+    const auto free = [this, &inside] {
+        if (inside) {
+            gate_.leave();
+        }
+    };
+    const at_exit free_place{free};
+    const before_retry retry = [this, row, index, &inside, order] {
+        suspect_silence(state_.rows[row].endpoints[index], order);
+        state_.sent.lost(order.target, steady::now());
+        return gate_.enter_again(order.target.address, &inside);
+    };
+    const auto doubt = doubt_soon(row, index, order, of);
+    auto seen = co_await check_endpoint(order, trust_, retry);
+    state_.sent.ended(order.target, seen, steady::now());
+    if (!stopping_) {
+        const bool is_new = take_in(state_, state_.rows[row].endpoints[index], std::move(seen));
+        if (is_new) { // else the round's end looks once
+            inquirer_.wake();
+        }
+    }
+}
+
+// What is not answered soon will hardly be: its passage is looked at while it is still waited for.
+std::shared_ptr<asio::steady_timer> engine::doubt_soon(
+    std::size_t row, std::size_t index, const endpoint_order& order, const std::shared_ptr<round>& of
+)
+{
+    auto timer = std::make_shared<asio::steady_timer>(executor_, doubted_after);
+    timer->async_wait([this, row, index, order,
+                       left = std::weak_ptr{of}](const boost::system::error_code& code) {
+        if (!code && !left.expired() && !stopping_) { // the probe that holds the round is under way
+            suspect_silence(state_.rows[row].endpoints[index], order);
+        }
+    });
+    return timer;
+}
+
+// A new endpoint does not answer: while it is tried again, its passage is looked at.
+void engine::suspect_silence(endpoint_state& one, const endpoint_order& order)
+{
+    if (one.seen.empty() && one.transport == transport::tcp) {
+        one.seen.push_back({.at = wall_now(), .what = no_reply{order.timeout}});
+        inquirer_.wake();
+    }
+}
+
+} // namespace reachd
