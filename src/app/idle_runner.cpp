@@ -104,7 +104,7 @@ asio::awaitable<std::optional<idle_target>> idle_runner::find_target(std::size_t
     co_return std::nullopt;
 }
 
-// A reflector where one answers; for TCP else a service. Empty: the row's state says why.
+// A reflector or STUN server where one answers; for TCP else a service. Empty: the row's state says why.
 asio::awaitable<idle_runner::ladders> idle_runner::find_places(std::size_t row)
 {
     const auto& timer = std::get<idle_timer>(plan_->rows[row].what);
@@ -117,7 +117,7 @@ asio::awaitable<idle_runner::ladders> idle_runner::find_places(std::size_t row)
         auto found = co_await link_.find(timer.transport);
         for (const auto& one : out) {
             if (found) {
-                one->via = "reflector " + found->host;
+                one->via = (found->stun ? "STUN server " : "reflector ") + found->host;
                 one->target = {found->where.address, found->where.port, timer.transport};
                 one->way = found->way;
                 one->reflector = *found;
@@ -188,16 +188,39 @@ asio::awaitable<void> idle_runner::run_ladder(std::shared_ptr<ladder> what, idle
         co_await climb(what, rungs);
     }
     if (judged.lost && judged.answer != idle_answer::pass && what->reflector && !closed_) {
-        co_await find_owner(what);
+        if (what->reflector->stun) {
+            what->owner.sentence =
+                "which box it is can be told with reachd-reflector, not with a STUN server";
+        } else {
+            co_await find_owner(what);
+        }
     }
+}
+
+// What the STUN server told, beside what was told at the last measurement.
+std::optional<stun_view> idle_runner::view_of(const ladder& what) const
+{
+    if (!what.reflector || !what.reflector->stun) {
+        return std::nullopt;
+    }
+    auto out = what.reflector->stun->view;
+    for (const auto& one : state_.rows[what.row].idle) {
+        if (one.which == what.need.which && one.seen_as && one.seen_as->address != out.address) {
+            out.before = one.seen_as->address;
+        }
+    }
+    if (what.seen_as && *what.seen_as != out.address) {
+        out.before = std::exchange(out.address, *what.seen_as);
+    }
+    return out;
 }
 
 void idle_runner::write_results(const ladders& all)
 {
     auto& state = state_.rows[all.front()->row];
-    state.idle.clear();
+    std::vector<idle_result> results;
     for (const auto& one : all) {
-        state.idle.push_back({
+        results.push_back({
             .which = one->need.which,
             .required = one->need.required,
             .via = one->via,
@@ -207,9 +230,11 @@ void idle_runner::write_results(const ladders& all)
             .judged = judge_idle(one->need, one->readings),
             .readings = one->readings,
             .owner = one->owner,
+            .seen_as = view_of(*one),
             .measured = wall_now(),
         });
     }
+    state.idle = std::move(results);
     state.idle_why.clear();
     state.checked = wall_now();
 }

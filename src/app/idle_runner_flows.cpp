@@ -4,6 +4,7 @@
 #include "reachd/app/idle_runner.hpp"
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/idle_datagrams.hpp"
+#include "reachd/net/idle_mapping.hpp"
 #include "reachd/net/reflector_speaker.hpp"
 #include "reachd/net/tcp_facts.hpp"
 #include "reachd/net/tcp_probe.hpp"
@@ -32,6 +33,9 @@ idle_runner::hold(std::shared_ptr<ladder> what, idle_rung rung, idle_refresh ref
     if (what->target.transport == transport::tcp) {
         co_return co_await hold_connection(what, rung, std::move(refresh));
     }
+    if (what->reflector->stun) {
+        co_return co_await hold_mapping(what, rung);
+    }
     co_return co_await hold_datagrams(what, rung, std::move(refresh));
 }
 
@@ -56,6 +60,25 @@ idle_runner::hold_datagrams(std::shared_ptr<ladder> what, idle_rung rung, idle_r
     sent.packets = seen.packets;
     sent.source = seen.source;
     co_return seen;
+}
+
+asio::awaitable<idle_seen> idle_runner::hold_mapping(std::shared_ptr<ladder> what, idle_rung rung)
+{
+    gate_.leave(); // as above
+    observation sent{.kind = probe_kind::udp_send, .what = no_reply{}};
+    const duration kept = what->need.which == idle_class::udp_stream ? kept_stream : kept_datagram;
+    const auto count = [this, what, kept, &sent] {
+        state_.sent.ended(what->target, sent, kept, steady::now());
+    };
+    const at_exit count_it{count};
+    mapping_idle_order order{
+        .to = *what->reflector, .which = what->need.which, .hold = rung.hold, .turn = rung.turn
+    };
+    auto seen = co_await leave_mapping_alone(std::move(order), watch_);
+    sent.packets = seen.flow.packets;
+    sent.source = seen.flow.source;
+    what->seen_as = seen.address ? seen.address : what->seen_as;
+    co_return std::move(seen.flow);
 }
 
 asio::awaitable<idle_seen>

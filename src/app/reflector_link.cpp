@@ -25,14 +25,6 @@ constexpr std::size_t most_key_bytes = 65536;
 
 result<wire::key> read_key(const std::string& file)
 {
-    if (file.empty()) {
-        return std::unexpected(
-            error{
-                errc::not_found, stage::configure,
-                "it has no secret_file, and an RFC 5780 server is not used yet"
-            }
-        );
-    }
     std::ifstream stream{file, std::ios::binary};
     if (!stream) {
         return std::unexpected(
@@ -51,17 +43,6 @@ result<wire::key> read_key(const std::string& file)
     return std::move(keys->front());
 }
 
-// From which vantage an address of this family is asked: the first that can.
-std::optional<vantage> vantage_towards(const plan& what, const ip_address& address)
-{
-    for (const auto& from : what.vantages) {
-        if (!from.source || from.source->family == address.family) {
-            return from;
-        }
-    }
-    return std::nullopt;
-}
-
 } // namespace
 
 reflector_link::reflector_link(
@@ -69,6 +50,24 @@ reflector_link::reflector_link(
 )
     : plan_{std::move(what)}, state_{state}, gate_{gate}, resolver_{names}
 {
+}
+
+// From the first vantage that can.
+std::optional<reflector_access>
+reflector_link::access_to(const reflector_config& which, const ip_address& address) const
+{
+    for (const auto& from : plan_->vantages) {
+        if (!from.source || from.source->family == address.family) {
+            return reflector_access{
+                .host = which.host,
+                .where = {address, which.port},
+                .vantage = from.name,
+                .way = {.interface = from.interface, .source = from.source},
+                .key = {},
+            };
+        }
+    }
+    return std::nullopt;
 }
 
 asio::awaitable<std::vector<ip_address>> reflector_link::addresses_of(std::string host)
@@ -163,18 +162,16 @@ asio::awaitable<result<reflector_access>> reflector_link::try_one(reflector_conf
     const auto addresses = co_await addresses_of(which.host);
     std::string why = "its name has no address";
     for (const auto& address : addresses) {
-        const auto from = vantage_towards(*plan_, address);
-        if (!from) {
+        auto to = access_to(which, address);
+        if (!to) {
             why = "no vantage has an address of its family";
             continue;
         }
-        reflector_access to{
-            which.host, {address, which.port}, from->name, {from->interface, from->source}, *key
-        };
+        to->key = *key;
         const wire::request_body what{wire::observe{}};
-        const auto reply = co_await ask_once(to, over, what);
+        const auto reply = co_await ask_once(*to, over, what);
         if (reply && std::holds_alternative<wire::observed>(*reply)) {
-            co_return to;
+            co_return *to;
         }
         why = reply ? "it says something else" : reply.error().detail;
     }
@@ -185,13 +182,19 @@ asio::awaitable<result<reflector_access>> reflector_link::find(transport over)
 {
     std::string why;
     for (const auto& one : plan_->config.reflectors) {
-        auto found = co_await try_one(one, over);
+        const bool ours = !one.secret_file.empty();
+        result<reflector_access> found = std::unexpected(error{});
+        if (ours) {
+            found = co_await try_one(one, over);
+        } else {
+            found = co_await try_stun(one, over);
+        }
         if (found) {
             co_return found;
         }
         why += fmt::format(
-            "{}reflector {} ({} {}): {}", why.empty() ? "" : "; ", one.host, to_string(over), one.port,
-            found.error().detail
+            "{}{} {} ({} {}): {}", why.empty() ? "" : "; ", ours ? "reflector" : "STUN server", one.host,
+            to_string(over), one.port, found.error().detail
         );
     }
     co_return std::unexpected(error{errc::unavailable, stage::reply, std::move(why)});

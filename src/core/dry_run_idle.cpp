@@ -17,13 +17,21 @@ constexpr std::size_t packets_over_service = 5;
 // answer.
 constexpr std::size_t packets_over_reflector = 8;
 constexpr std::size_t datagrams_over_reflector = 2; // hello and answer_after
+// Over a STUN server: one or two requests, and that of the other flow.
+constexpr std::size_t datagrams_of_single = 2;
+constexpr std::size_t datagrams_of_stream = 3;
 
 std::size_t packets_of_flow(const plan& what, idle_class which)
 {
-    if (which != idle_class::tcp) {
-        return datagrams_over_reflector;
+    const bool by_reflector = std::ranges::any_of(what.config.reflectors, [](const reflector_config& one) {
+        return !one.secret_file.empty();
+    });
+    if (which == idle_class::tcp) {
+        return by_reflector ? packets_over_reflector : packets_over_service;
     }
-    return what.config.reflectors.empty() ? packets_over_service : packets_over_reflector;
+    return by_reflector                    ? datagrams_over_reflector
+         : which == idle_class::udp_single ? datagrams_of_single
+                                           : datagrams_of_stream;
 }
 
 std::string why_none(const plan& what, const idle_timer& timer, dry_run_ladders ladders)
@@ -32,7 +40,8 @@ std::string why_none(const plan& what, const idle_timer& timer, dry_run_ladders 
         return "an idle timer needs a long wait, which this check leaves out";
     }
     if (timer.transport == transport::udp && what.config.reflectors.empty()) {
-        return "an idle UDP mapping is settled by a reflector outside the site, and none is configured";
+        return "an idle UDP mapping is settled by a reflector or a STUN server outside the site, and none is "
+               "configured";
     }
     return {};
 }

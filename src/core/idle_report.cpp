@@ -64,6 +64,7 @@ json empty_json(const plan_row& what, const row_state& row, const idle_timer& ti
         {"after_expiry", nullptr},
         {"where", nullptr},
         {"measured", nullptr},
+        {"mapped", nullptr},
         {"sentence", row.sentence},
         {"rungs", json::array()},
     };
@@ -94,6 +95,13 @@ std::vector<json> idle_json(const plan_row& what, const row_state& row, const id
         entry["where"] = one.owner.where ? to_json(*one.owner.where) : json(nullptr);
         entry["sentence"] =
             one.judged.sentence + (one.owner.sentence.empty() ? "" : "; " + one.owner.sentence);
+        if (one.seen_as) {
+            entry["mapped"] = {
+                {"address", to_text(one.seen_as->address)},
+                {"mapping", to_string(one.seen_as->mapping)},
+                {"before", one.seen_as->before ? json(to_text(*one.seen_as->before)) : json(nullptr)},
+            };
+        }
         entry["rungs"] = rungs_json(one.readings);
     }
     return out;

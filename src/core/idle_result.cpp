@@ -143,10 +143,9 @@ std::string idle_row_sentence(const idle_timer& timer, const row_state& row)
         "whether an idle {} mapping is held for {}", to_string(timer.transport), to_text(duration{timer.hold})
     );
     if (timer.transport == transport::udp) {
-        return row.idle_why.empty()
-                 ? asked +
-                       " is settled by a reflector outside the site, which speaks first; none is configured"
-                 : fmt::format("{}: {}", asked, row.idle_why);
+        return row.idle_why.empty() ? asked + " is settled by a reflector outside the site, which speaks "
+                                              "first, or a STUN server; none is configured"
+                                    : fmt::format("{}: {}", asked, row.idle_why);
     }
     return row.idle_why.empty() ? asked + " is not measured yet" : fmt::format("{}: {}", asked, row.idle_why);
 }
@@ -172,7 +171,10 @@ std::string idle_row_finding(const row_state& row)
         return one.judged.answer == idle_answer::unproven && !one.by_reflector;
     });
     if (open == row.idle.end()) {
-        return {};
+        const auto told =
+            std::ranges::find_if(row.idle, [](const idle_result& one) { return one.seen_as.has_value(); });
+        return told == row.idle.end() ? std::string{}
+                                      : fmt::format("{}: {}", told->via, to_sentence(*told->seen_as));
     }
     return fmt::format(
         "over a real service a loss can be proven, and what the server says by itself; that the server gets "

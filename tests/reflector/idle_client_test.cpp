@@ -5,6 +5,7 @@
 #include "peer.hpp"
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/idle_datagrams.hpp"
+#include "reachd/net/idle_mapping.hpp"
 #include "reachd/net/reflector_speaker.hpp"
 #include "reachd/net/tcp_probe.hpp"
 #include "reachd/reflector/server.hpp"
@@ -56,9 +57,7 @@ protected:
         if (!*way) {
             GTEST_SKIP() << "no namespaces here";
         }
-        reflector::config what;
-        what.listen = {reflector::test::at("10.91.3.2:3999")};
-        server.emplace(io, what, reflector::server_listener{});
+        server.emplace(io, server_config(), reflector::server_listener{});
         server->replace_keys({our_key});
         const auto started = hops::at("srv", [&] { return server->start(); });
         ASSERT_TRUE(started) << started.error().detail;
@@ -69,6 +68,12 @@ protected:
             end_server();
         }
         hops::at("r1", [] { return command("nft flush ruleset"); });
+    }
+    virtual reflector::config server_config()
+    {
+        reflector::config what;
+        what.listen = {reflector::test::at("10.91.3.2:3999")};
+        return what;
     }
     void end_server()
     {
@@ -214,6 +219,97 @@ TEST_F(idle_client_test, says_why_a_flow_could_not_be_made)
     ASSERT_EQ(seen.readings.size(), 1U);
     EXPECT_EQ(seen.readings[0].grade, idle_grade::none);
     EXPECT_NE(seen.readings[0].reason.find("another key"), std::string::npos);
+}
+
+asio::awaitable<std::optional<stun_client>> opened(reflector_access to)
+{
+    auto socket = co_await open_datagram_flow(to);
+    co_return socket ? std::optional{stun_client{std::move(*socket)}} : std::nullopt;
+}
+
+// The reflector as somebody else's STUN server: nobody has a key.
+class idle_mapping_test : public idle_client_test {
+protected:
+    reflector::config server_config() override
+    {
+        auto what = idle_client_test::server_config();
+        what.stun = reflector::stun_access::discovery;
+        what.stun_padding_required = false;
+        return what;
+    }
+    stun_client open()
+    {
+        auto client = finish(io, opened(access()));
+        return std::move(client.value());
+    }
+    reflector_access calibrated()
+    {
+        auto to = access();
+        to.stun = std::make_shared<stun_pair>(open(), open());
+        const auto now = finish(io, calibrate(*to.stun, milliseconds{500}));
+        EXPECT_TRUE(now && now->what == redirected::arrived);
+        return to;
+    }
+    running<mapping_seen> begin_mapping(idle_class which, milliseconds hold, const reflector_access& to)
+    {
+        mapping_idle_order order{
+            .to = to, .which = which, .hold = hold, .look_every = quick, .answer_time = milliseconds{600}
+        };
+        return {io, leave_mapping_alone(std::move(order), watch)};
+    }
+    idle_reading leave_mapping(idle_class which, milliseconds hold)
+    {
+        auto seen = begin_mapping(which, hold, calibrated()).wait();
+        EXPECT_EQ(seen.flow.readings.size(), 1U);
+        EXPECT_EQ(seen.address, parse_address("10.91.2.1")) << "the public side of the NAT";
+        return seen.flow.readings.empty() ? idle_reading{} : seen.flow.readings.front();
+    }
+};
+
+TEST_F(idle_mapping_test, hears_what_another_flow_has_sent_to_a_mapping_that_holds)
+{
+    ASSERT_TRUE(nat(60, 60, 60));
+    for (const auto which : {idle_class::udp_single, idle_class::udp_stream}) {
+        const auto seen = leave_mapping(which, below);
+        EXPECT_EQ(seen.grade, idle_grade::inbound) << seen.reason;
+        EXPECT_GE(seen.idle, below);
+    }
+}
+
+TEST_F(idle_mapping_test, misses_it_where_the_mapping_alone_is_gone)
+{
+    ASSERT_TRUE(nat(1, 60, 60));
+    const auto single = leave_mapping(idle_class::udp_single, above);
+    EXPECT_EQ(single.grade, idle_grade::inbound_lost) << single.reason;
+    EXPECT_GE(single.idle, above);
+    EXPECT_EQ(single.then, after_expiry::recreates);
+}
+
+TEST_F(idle_mapping_test, knows_another_port_after_the_expiry)
+{
+    ASSERT_TRUE(nat(1, 60, 60, "masquerade fully-random"));
+    EXPECT_EQ(leave_mapping(idle_class::udp_single, above).then, after_expiry::remaps);
+}
+
+TEST_F(idle_mapping_test, tells_the_timer_of_a_stream_from_that_of_a_single_exchange)
+{
+    ASSERT_TRUE(nat(3, 1, 60));
+    EXPECT_EQ(leave_mapping(idle_class::udp_single, above).grade, idle_grade::inbound);
+    EXPECT_EQ(leave_mapping(idle_class::udp_stream, above).grade, idle_grade::inbound_lost);
+}
+
+TEST_F(idle_mapping_test, calls_nothing_lost_when_the_server_has_ended)
+{
+    ASSERT_TRUE(nat(1, 60, 60)); // short: what is lost cannot be told from the server's end
+    auto task = begin_mapping(idle_class::udp_single, above, calibrated());
+    task.advance();
+    finish(io, sleep_until(in(milliseconds{400})));
+    end_server();
+    const auto seen = task.wait();
+    ASSERT_EQ(seen.flow.readings.size(), 1U);
+    EXPECT_EQ(seen.flow.readings[0].grade, idle_grade::none);
+    EXPECT_NE(seen.flow.readings[0].reason.find("cannot be asked any more"), std::string::npos)
+        << seen.flow.readings[0].reason;
 }
 
 TEST(word_of_a_report, is_yes_only_for_what_was_sent_on_time_and_not_acknowledged_by_another)

@@ -17,20 +17,13 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from lab_site import GATEWAY, ISP, PRIMARY, TREE, SystemTest, row, wait_until  # noqa: E402
+from idle_lab import (  # noqa: E402
+    DEFAULTS, ESTABLISHED, NO_ANSWERS, OTHER_PORTS, PORT, SERVER, SINGLE, STREAM, IdleTest)
+from lab_site import GATEWAY, ISP, TREE, row, wait_until  # noqa: E402
 from side_by_side import main  # noqa: E402
 from traffic_test import Counting  # noqa: E402
 
-SERVER, PORT = "203.0.113.6", 3478
-ESTABLISHED, LOOSE = "netfilter/nf_conntrack_tcp_timeout_established", "netfilter/nf_conntrack_tcp_loose"
-SINGLE, STREAM = "netfilter/nf_conntrack_udp_timeout", "netfilter/nf_conntrack_udp_timeout_stream"
-DEFAULTS = {ESTABLISHED: "432000", LOOSE: "1", SINGLE: "30", STREAM: "120"}
 SECRET = base64.b64encode(bytes(range(32))).decode("ascii")
-SLACK_S = 1.0
-# The site's firewall as most are: what comes from outside without an invitation meets silence. The lab's own answers.
-NO_ANSWERS = "table inet idle { chain input { type filter hook input priority 0; iifname \"wan\" ct state new,invalid drop; }; }"
-OTHER_PORTS = ("table ip idleports { chain post { type nat hook postrouting priority 90; oifname \"wan\" masquerade "
-               "fully-random; }; }")
 OTHER_NAT = ("table ip other { chain post { type nat hook postrouting priority 100; oifname \"OUT\" masquerade; }; "
              "chain input { type filter hook input priority 0; iifname \"OUT\" ct state new,invalid drop; }; }")
 DROP_FORGOTTEN = "table inet idledrop { chain onward { type filter hook forward priority -10; ct state invalid drop; }; }"
@@ -38,22 +31,14 @@ RESET_FORGOTTEN = ("table inet idledrop { chain onward { type filter hook forwar
                    "ct state invalid reject with tcp reset; }; }")
 
 
-def catalogue(hold_s, transports):
-    rows = [{"id": f"{one}-idle", "idle": {"transport": one, "hold_s": hold_s, **({"over": ["line"]} if one == "tcp" else {})}}
-            for one in transports]
-    line = {"id": "line", "transport": "tcp", "destinations": [PRIMARY], "ports": "4200", "expect": "service"}
-    return {"id": "timers", "title": "Timers", "document": {"title": "Timers"}, "contact": "Timer Support",
-            "requirements": [line, *rows]}
-
-
-class Reflected(SystemTest):
+class Reflected(IdleTest):
     def setUp(self):
+        super().setUp()
         program = self.site.directory / "bin" / "reachd-reflector"
         if not program.exists():
             shutil.copy(pathlib.Path(os.environ.get("REACHD_BIN", TREE / "build" / "dev")) / "reachd-reflector", program)
         self.keys = self.site.write("reflector.keys", f"lab:{SECRET}\n")
         self.reflector = None
-        self.addCleanup(self.site.lab.sysctl, "site", DEFAULTS)
         self.start_reflector()
 
     def start_reflector(self):
@@ -69,41 +54,9 @@ class Reflected(SystemTest):
         process.send_signal(how)
         process.wait(10)
 
-    def timers(self, **seconds):
-        names = {"tcp": ESTABLISHED, "single": SINGLE, "stream": STREAM, "loose": LOOSE}
-        self.site.lab.sysctl("site", {names[key]: str(value) for key, value in seconds.items()})
-
-    def rules(self, text):
-        done = self.site.lab.exec("site", ["nft", text], user=False)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        table = " ".join(text.split()[:3])
-        self.addCleanup(self.site.lab.exec, "site", ["nft", f"delete {table}"], user=False)
-
     def files(self, hold_s, rungs, transports=("tcp",), secret=None, **more):
-        self.site.write("catalogues/timers.json", catalogue(hold_s, transports))
         key = self.site.write("site.key", f"lab:{secret or SECRET}\n")
-        return self.site.config({
-            "catalogues": ["timers"], "values": {}, "idle": {"tcp_rungs_s": rungs, "udp_rungs_s": rungs},
-            "reflectors": [{"host": SERVER, "port": PORT, "secret_file": str(key)}], **more})
-
-    def measure(self, config, *words):
-        """`reachctl idle`; its entries by class ("tcp", "single", "stream"), and the exit code."""
-        done = self.site.reachctl("idle", "--format", "json", *words, config=config)
-        self.assertEqual(done.stderr, "")
-        return {one["class"] or one["transport"]: one for one in json.loads(done.stdout)["idle"]}, done.returncode
-
-    def assert_bracket(self, one, timer_s):
-        """The timer lies in (held, lost], and each rung away from it shows its side."""
-        self.assertLess(one["held_s"], timer_s + SLACK_S, one)
-        self.assertGreaterEqual(one["lost_s"], timer_s, one)
-        for rung in one["rungs"]:
-            if abs(rung["idle_s"] - timer_s) >= SLACK_S:
-                self.assertEqual(rung["grade"], "inbound" if rung["idle_s"] < timer_s else "inbound_lost", one["rungs"])
-
-    def assert_held(self, one, hold_s):
-        self.assertEqual((one["state"], one["grade"], one["lost_s"], one["after_expiry"]), ("pass", "inbound", None, None), one)
-        self.assertGreaterEqual(one["held_s"], hold_s, one)
-        self.assertEqual({rung["grade"] for rung in one["rungs"]}, {"inbound"}, one["rungs"])
+        return self.site_files(hold_s, rungs, transports, {"secret_file": str(key)}, **more)
 
 
 class Ladders(Reflected):

@@ -129,6 +129,20 @@ TEST(dry_run, counts_both_classes_of_udp_where_there_is_a_reflector)
     EXPECT_EQ(ladders[0]["packets"], ladders[0]["flows"].get<int>() * 2);
 }
 
+TEST(dry_run, counts_what_a_stun_server_takes)
+{
+    auto what = make_one(make_plan_row("idle", make_timer(transport::udp)));
+    what.config.reflectors = {{.host = "stun.example", .port = 3478, .secret_file = ""}};
+    const auto ladders = dry_run_of(what, dry_run_ladders::measured)["requirements"][0]["ladders"];
+    ASSERT_EQ(ladders.size(), 2U);
+    EXPECT_EQ(ladders[0]["packets"], ladders[0]["flows"].get<int>() * 2);
+    EXPECT_EQ(ladders[1]["packets"], ladders[1]["flows"].get<int>() * 3);
+    auto tcp = make_one(make_plan_row("idle", make_timer(transport::tcp)));
+    tcp.config.reflectors = what.config.reflectors;
+    const auto over = dry_run_of(tcp, dry_run_ladders::measured)["requirements"][0]["ladders"];
+    EXPECT_EQ(over[0]["packets"], over[0]["flows"].get<int>() * 5) << "TCP goes over the service";
+}
+
 TEST(dry_run, sends_no_idle_flow_where_the_check_leaves_ladders_out)
 {
     const auto what = make_one(make_plan_row("idle", make_timer(transport::tcp)));

@@ -120,6 +120,34 @@ TEST(idle_row, fails_where_a_class_fails_and_passes_where_all_pass)
     );
 }
 
+TEST(idle_row, tells_what_a_stun_server_saw)
+{
+    timers it{{"line"}};
+    auto result = make_result(idle_answer::fail);
+    result.via = "STUN server stun.example";
+    result.by_reflector = true;
+    result.seen_as = stun_view{
+        .address = *parse_address("192.0.2.7"),
+        .mapping = nat_mapping::address_dependent,
+        .before = parse_address("192.0.2.6"),
+    };
+    it.it.site.rows[3].idle = {result};
+    it.it.evaluate();
+    ASSERT_EQ(it.it.row("idle").findings.size(), 1U);
+    EXPECT_EQ(
+        it.it.row("idle").findings[0],
+        "STUN server stun.example: seen from outside as 192.0.2.7, a mapping for each address "
+        "(address-dependent); the public address has changed: it was 192.0.2.6"
+    );
+    const auto report = site_report(it.it.what, it.it.site, {}, make_wall(9s));
+    EXPECT_EQ(
+        report["idle"][0]["mapped"],
+        nlohmann::json::parse(
+            R"({"address": "192.0.2.7", "mapping": "address_dependent", "before": "192.0.2.6"})"
+        )
+    );
+}
+
 TEST(idle_row, stands_in_the_report_with_its_ladder)
 {
     timers it{{"line"}};
@@ -148,6 +176,7 @@ TEST(idle_row, stands_in_the_report_with_its_ladder)
     EXPECT_EQ(one["grade"], "outbound_lost");
     EXPECT_EQ(one["after_expiry"], "drops");
     EXPECT_EQ(one["via"], "line");
+    EXPECT_EQ(one["mapped"], nullptr);
     ASSERT_EQ(one["rungs"].size(), 3U);
     EXPECT_EQ(
         one["rungs"][0], nlohmann::json::parse(R"({"idle_s": 350, "outcome": "held", "grade": "outbound"})")

@@ -90,11 +90,11 @@ TEST(report, has_the_members_that_people_script_against_and_no_others)
                                       })
     );
     EXPECT_EQ(
-        keys_of(report["idle"][0]),
-        (keys{
-            "requirement", "catalogue", "transport", "class", "via", "target", "required_s", "held_s",
-            "answered_s", "lost_s", "grade", "state", "after_expiry", "where", "measured", "sentence", "rungs"
-        })
+        keys_of(report["idle"][0]), (keys{
+                                        "requirement", "catalogue", "transport", "class", "via", "target",
+                                        "required_s", "held_s", "answered_s", "lost_s", "grade", "state",
+                                        "after_expiry", "where", "measured", "mapped", "sentence", "rungs"
+                                    })
     );
 }
 

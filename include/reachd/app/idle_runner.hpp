@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// idle_runner.hpp: carries out the ladders of rows that ask for an idle timer, over a reflector or a service.
+// idle_runner.hpp: carries out the ladders of rows that ask for an idle timer, over a reflector, a STUN
+// server or a service.
 //
 // Use      start() begins the ladders of a row unless they are under way. Without a reflector that answers
 //          they wait until a row that they can be measured over has been checked, TCP alone. The results are
@@ -52,7 +53,8 @@ private:
         std::string via;
         endpoint target;
         way_out way;
-        std::optional<reflector_access> reflector; // nullopt: over a service
+        std::optional<reflector_access> reflector; // or STUN server; nullopt: over a service
+        std::optional<ip_address> seen_as;         // of the last flow that a STUN server saw
         std::string without;                       // why there is no reflector
         std::vector<idle_reading> readings;
         std::vector<refreshed_flow> refreshed;
@@ -75,6 +77,7 @@ private:
     hold_connection(std::shared_ptr<ladder> what, idle_rung rung, idle_refresh refresh);
     boost::asio::awaitable<idle_seen>
     hold_datagrams(std::shared_ptr<ladder> what, idle_rung rung, idle_refresh refresh);
+    boost::asio::awaitable<idle_seen> hold_mapping(std::shared_ptr<ladder> what, idle_rung rung);
     // Which box it is, once a silence was lost.
     boost::asio::awaitable<void> find_owner(std::shared_ptr<ladder> what);
     boost::asio::awaitable<void> run_refreshed(
@@ -83,6 +86,7 @@ private:
     boost::asio::awaitable<bool> fresh_flow_works(std::shared_ptr<ladder> what);
     boost::asio::awaitable<void> pause();
     void write_results(const ladders& all);
+    [[nodiscard]] std::optional<stun_view> view_of(const ladder& what) const;
 
     boost::asio::any_io_executor executor_;
     std::shared_ptr<const plan> plan_;

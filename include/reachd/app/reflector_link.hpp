@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// reflector_link.hpp: finds a reflector of the site's that answers, and asks it what became of an answer.
+// reflector_link.hpp: finds a reflector of the site's that answers, and asks it what became of an answer; or
+// a STUN server of somebody else's that can be used in its place.
 //
 // Use      find() before a ladder; report() from its flows. Both go through the gate and are counted.
 // Cancel   Terminal cancellation ends them with an error.
@@ -12,6 +13,7 @@
 #include "reachd/core/site_state.hpp"
 #include "reachd/net/reflector_client.hpp"
 #include "reachd/net/resolver.hpp"
+#include "reachd/net/stun_client.hpp"
 
 #include <memory>
 
@@ -21,7 +23,8 @@ class reflector_link {
 public:
     reflector_link(std::shared_ptr<const plan> what, site_state& state, flow_gate& gate, resolver& names);
 
-    // The first reflector that answers on this transport with our key.
+    // The first that answers on this transport: a reflector with our key; a STUN server, UDP alone, that
+    // answers to another flow's mapping while nothing has been idle.
     boost::asio::awaitable<result<reflector_access>> find(transport over);
     // How many routers are on the way, as the reflector sees what is left of our hops; nullopt: not to be
     // told.
@@ -33,6 +36,19 @@ public:
 private:
     boost::asio::awaitable<std::vector<ip_address>> addresses_of(std::string host);
     boost::asio::awaitable<result<reflector_access>> try_one(reflector_config which, transport over);
+    boost::asio::awaitable<result<reflector_access>> try_stun(reflector_config which, transport over);
+    boost::asio::awaitable<result<reflector_access>> try_stun_at(reflector_access to);
+    boost::asio::awaitable<result<stun_client>> open_stun(reflector_access to);
+    boost::asio::awaitable<std::shared_ptr<stun_pair>> open_pair(reflector_access to, std::string* why);
+    // By the server's other address, which it has named itself.
+    boost::asio::awaitable<nat_mapping>
+    find_mapping(reflector_access to, std::shared_ptr<stun_pair> flows, binding_answer seen);
+    boost::asio::awaitable<std::optional<socket_address>>
+    ask_other(socket_address where, std::shared_ptr<stun_pair> flows);
+    void count(const endpoint& to, std::string source, unsigned packets, duration kept);
+    // Without a key; nullopt: no vantage has an address of that family.
+    [[nodiscard]] std::optional<reflector_access>
+    access_to(const reflector_config& which, const ip_address& address) const;
     // hello, then `what`, on a fresh flow.
     boost::asio::awaitable<result<wire::reply_body>>
     ask_once(reflector_access to, transport over, wire::request_body what);

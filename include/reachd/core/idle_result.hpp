@@ -8,6 +8,7 @@
 #pragma once
 
 #include "reachd/core/idle_owner.hpp"
+#include "reachd/core/stun_server.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 #include <variant>
@@ -24,13 +25,14 @@ struct idle_config;
 struct idle_result {
     idle_class which = idle_class::tcp;
     seconds required{};
-    std::string via; // "reflector HOST", or the requirement that it was measured over
+    std::string via; // "reflector HOST", "STUN server HOST", or the requirement that it was measured over
     endpoint target; // of that
-    bool by_reflector = false;
-    std::string without; // why no reflector was used, where one is configured
+    bool by_reflector = false; // or by a STUN server: the far side speaks first
+    std::string without;       // why no reflector was used, where one is configured
     idle_judgement judged;
     std::vector<idle_reading> readings;
-    idle_owner owner; // of a short timer
+    idle_owner owner;                 // of a short timer
+    std::optional<stun_view> seen_as; // where a STUN server told
     wall_time measured{};
 };
 
@@ -58,7 +60,7 @@ idle_answer answer_of(const idle_timer& timer, const std::vector<idle_result>& r
 std::string idle_row_sentence(const idle_timer& timer, const row_state& row);
 // What to do about it; "" where nothing is to be done.
 std::string idle_row_advice(const idle_timer& timer, const row_state& row);
-// What a ladder over a real service cannot show; "" where it does not matter.
+// What a ladder over a real service cannot show, or what a STUN server told besides; "" where neither is.
 std::string idle_row_finding(const row_state& row);
 
 // The row's entries of the report's `idle` array: one for each class that was measured, or one that was not.

@@ -13,16 +13,20 @@
 #include "reachd/net/socket_options.hpp"
 
 #include <boost/asio/awaitable.hpp>
+#include <memory>
 
 namespace reachd {
 
-// Where a reflector is, how to get there, and the key that it knows us by.
+struct stun_pair;
+
+// Where a reflector is, how to get there, and the key that it knows us by; or somebody else's STUN server.
 struct reflector_access {
     std::string host; // as the configuration names it
     socket_address where;
     std::string vantage; // whose way it is
     way_out way;
     wire::key key;
+    std::shared_ptr<stun_pair> stun{}; // nullptr: a reflector
 };
 
 class reflector_client {
