@@ -199,7 +199,7 @@ const char* why_nothing_is_sent(const plan_row& row)
         return row.not_configured.c_str();
     }
     return std::holds_alternative<inbound>(row.what) && !row.here
-             ? "the configuration does not say where the service is that others connect to"
+             ? "who can connect to the site shows only where the configuration says what is there (`inbound`)"
              : nullptr;
 }
 

@@ -28,11 +28,6 @@ std::string allowed_text(const inbound& what)
     return fmt::format("{}", fmt::join(texts_of(what.sources), " and "));
 }
 
-std::string service_text(const inbound& what)
-{
-    return what.service.empty() ? "the service" : what.service;
-}
-
 bool answers_inside(const inbound_seen& seen)
 {
     const bool shook_hands = std::ranges::any_of(seen.inside, [](const observation& one) {
@@ -215,8 +210,8 @@ judge_undecided(const inbound& what, const inbound_config& here, const inbound_s
     out.sentence = fmt::format("{}; {}; {}", inside_text(here, seen), exposure_text(seen), allowed);
     if (!is_there(seen) && !seen.inside.empty()) {
         out.advice = fmt::format(
-            "start {}, or correct `service` of the row under `inbound`: {} is what was asked",
-            service_text(what), to_text(here.service)
+            "start the service, or correct `service` of the row under `inbound`: {} is what was asked",
+            to_text(here.service)
         );
         return out;
     }

@@ -203,8 +203,9 @@ result<service_sockets> read_service_sockets(const socket_address& service)
         out.listens = out.listens || any || (one.listens && one.local.address == service.address);
     }
     for (const auto& one : all) {
-        // Who listens at any address is reached at each.
-        if (!one.listens && (at_any || one.local.address == service.address)) {
+        // Who listens at any address is reached at each. A port that is listened at is nobody's port for a
+        // connection of our own (inet_hash_connect() of the kernel): without a listener it may be.
+        if (out.listens && !one.listens && (at_any || one.local.address == service.address)) {
             out.peers.insert(one.peer.address);
         }
     }
