@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/core/inbound_result.hpp"
 
+#include "inbound_words.hpp"
 #include "reachd/core/text.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
-#include <string_view>
 
 namespace reachd {
 namespace {
-
-using nlohmann::json;
 
 std::vector<std::string> texts_of(const std::vector<ip_address>& addresses)
 {
@@ -90,16 +87,11 @@ std::string knock_text(const inbound_knock& knock)
     );
 }
 
-std::string banner_text(const byte_vector& banner)
-{
-    return printable({reinterpret_cast<const char*>(banner.data()), banner.size()});
-}
-
 // What it was that answered the stranger, as far as that shows.
 std::string who_answered(const inbound_knock& knock, const inbound_seen& seen)
 {
     auto text = knock.seen.banner.empty() ? fmt::format("it said nothing within {}", to_text(knock.waited))
-                                          : fmt::format("it said \"{}\"", banner_text(knock.seen.banner));
+                                          : fmt::format("it said \"{}\"", said_text(knock));
     if (knock.arrived) {
         text += "; the connection reached the service's own socket on this machine";
     } else if (!is_there(seen)) {
@@ -219,27 +211,6 @@ judge_undecided(const inbound& what, const inbound_config& here, const inbound_s
     return out;
 }
 
-json knock_json(const inbound_seen& seen)
-{
-    if (!seen.knock) {
-        return nullptr;
-    }
-    const auto& knock = *seen.knock;
-    return {
-        {"via", "reflector " + knock.by},
-        {"from", to_text(knock.from)},
-        {"to", to_text(knock.to)},
-        {"outcome", wire::to_string(knock.seen.outcome)},
-        {"icmp", knock.seen.outcome == wire::inbound_outcome::icmp
-                     ? json{{"type", knock.seen.icmp_type}, {"code", knock.seen.icmp_code}}
-                     : json(nullptr)},
-        {"took_us", knock.seen.took_us},
-        {"said", banner_text(knock.seen.banner)},
-        {"reached_service", knock.arrived},
-        {"at", to_text(knock.at)},
-    };
-}
-
 } // namespace
 
 inbound_judgement judge_inbound(
@@ -273,6 +244,12 @@ inbound_judgement judge_inbound(
     return judge_undecided(what, *here, seen, now);
 }
 
+std::string said_text(const inbound_knock& knock)
+{
+    const auto& said = knock.seen.banner;
+    return printable({reinterpret_cast<const char*>(said.data()), said.size()});
+}
+
 std::string why_no_stranger(const inbound& what, const ip_address& reflector)
 {
     return std::ranges::find(what.sources, reflector) == what.sources.end()
@@ -296,29 +273,6 @@ bool note_visit(const inbound& what, inbound_seen& seen, const ip_address& sourc
         found->at = now;
     }
     return !known;
-}
-
-json inbound_json(const inbound& what, const std::optional<inbound_config>& here, const inbound_seen& seen)
-{
-    json inside = json::array();
-    for (const auto& one : seen.inside) {
-        inside.push_back(to_json(one));
-    }
-    json visits = json::array();
-    for (const auto& one : seen.visits) {
-        visits.push_back({{"source", to_text(one.source)}, {"at", to_text(one.at)}});
-    }
-    return {
-        {"sources", texts_of(what.sources)},
-        {"service", here ? json(to_text(here->service)) : json(nullptr)},
-        {"public", here && here->published ? json(to_text(*here->published)) : json(nullptr)},
-        {"inside", std::move(inside)},
-        {"listens_here", seen.listens_here},
-        {"connect_back", knock_json(seen)},
-        {"not_tried", seen.knock || seen.no_knock.empty() ? json(nullptr) : json(seen.no_knock)},
-        {"visits", std::move(visits)},
-        {"not_seen", seen.no_watch.empty() ? json(nullptr) : json(seen.no_watch)},
-    };
 }
 
 } // namespace reachd

@@ -149,9 +149,7 @@ TEST(inbound, does_not_take_the_silence_of_a_dead_service_for_a_shut_port)
     for (const auto outcome : {met::refused, met::silent, met::icmp}) {
         const auto judged = service{}.shut_down().visited().knocked(outcome).judge();
         EXPECT_EQ(judged.answer, inbound_answer::unproven);
-        EXPECT_TRUE(
-            has(judged.sentence, "10.0.0.5:8443 does not answer inside the site: refused (RST)")
-        );
+        EXPECT_TRUE(has(judged.sentence, "10.0.0.5:8443 does not answer inside the site: refused (RST)"));
         EXPECT_TRUE(has(judged.sentence, "which shows nothing while the service does not answer"));
         EXPECT_TRUE(has(judged.advice, "start the service, or correct `service`"));
     }
