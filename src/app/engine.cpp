@@ -106,7 +106,8 @@ engine::engine(
                       }
                   },
           }
-      }
+      },
+      inbound_{plan_, state_, gate_, resolver_, [this] { refresh(); }}
 {
     state_.rows.resize(plan_->rows.size());
     state_.sent.since = wall_now();
@@ -287,13 +288,20 @@ asio::awaitable<void> engine::keep_climbing()
     }
 }
 
+void engine::watch_services()
+{
+    probes_.spawn("services", inbound_.watch());
+}
+
 asio::awaitable<void> engine::keep_probing()
 {
     probes_.spawn("ladders", keep_climbing());
+    watch_services();
     std::vector<std::size_t> rows;
     for (std::size_t i = 0; i < plan_->rows.size(); ++i) {
         const auto& row = plan_->rows[i];
-        if (row.not_configured.empty() && std::holds_alternative<outbound_row>(row.what)) {
+        const bool measurable = std::holds_alternative<outbound_row>(row.what) || inbound_.can_measure(i);
+        if (row.not_configured.empty() && measurable) {
             rows.push_back(i);
         }
     }
@@ -355,12 +363,38 @@ asio::awaitable<void> engine::run_round(std::size_t row, round_kind kind)
     if (std::holds_alternative<outbound_row>(plan_->rows[row].what) &&
         plan_->rows[row].not_configured.empty()) {
         co_await measure_row(row, kind);
+    } else if (inbound_.can_measure(row)) {
+        co_await measure_inbound(row, kind);
     }
     ++progress_.rows_done;
     tell_progress();
     if (listener_.round_finished) {
         listener_.round_finished(row);
     }
+}
+
+asio::awaitable<void> engine::measure_inbound(std::size_t row, round_kind kind)
+{
+    ++progress_.known;
+    tell_progress();
+    const auto how_far = kind == round_kind::whole ? inbound_depth::outside : inbound_depth::inside;
+    co_await inbound_.measure(row, how_far);
+    ++progress_.done;
+    if (!stopping_) {
+        end_measuring(row, kind);
+    }
+}
+
+void engine::end_measuring(std::size_t row, round_kind kind)
+{
+    if (kind == round_kind::whole) {
+        work_[row].last_whole = steady::now();
+        work_[row].whole_once = true;
+    }
+    state_.rows[row].checked = wall_now();
+    work_[row].measured = true;
+    state_.local = look_around();
+    refresh();
 }
 
 void engine::tell_progress()
@@ -378,6 +412,7 @@ asio::awaitable<std::size_t> engine::stop(time_point deadline)
     inquirer_.close();
     sampler_.close();
     ladders_.close();
+    inbound_.close();
     wake_.cancel();
     probes_.cancel();
     rounds_.cancel();

@@ -62,14 +62,7 @@ asio::awaitable<void> engine::measure_row(std::size_t row, round_kind kind)
     if (stopping_) {
         co_return;
     }
-    if (kind == round_kind::whole) {
-        work_[row].last_whole = steady::now();
-        work_[row].whole_once = true;
-    }
-    state.checked = wall_now();
-    work_[row].measured = true;
-    state_.local = look_around();
-    refresh();
+    end_measuring(row, kind);
 }
 
 asio::awaitable<void> engine::wait_for(std::shared_ptr<round> of)

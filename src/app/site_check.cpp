@@ -93,6 +93,7 @@ asio::awaitable<void> run_all(check_run& run, asio::signal_set& signals)
         rows[i] = i;
     }
     run.work->start_ladders(run.ladders); // the longest wait first; the rest goes on meanwhile
+    run.work->watch_services();
     co_await run.work->probe(rows);
     co_await run.work->finish_inquiry();
     co_await run.work->finish_ladders();
@@ -109,7 +110,8 @@ void mark_not_run(check_run& run)
 {
     for (std::size_t i = 0; i < run.work->what().rows.size(); ++i) {
         const auto& row = run.work->what().rows[i];
-        const bool measurable = !std::holds_alternative<inbound>(row.what) && row.not_configured.empty();
+        const bool measurable =
+            (!std::holds_alternative<inbound>(row.what) || row.here) && row.not_configured.empty();
         if (measurable && !run.work->state().rows[i].checked && run.work->state().rows[i].not_run.empty()) {
             run.work->leave_out(i, "the check was stopped first");
         }

@@ -18,6 +18,7 @@ constexpr std::size_t max_catalogues = 256;
 constexpr std::size_t max_vantages = 64;
 constexpr std::size_t max_reflectors = 16;
 constexpr std::size_t max_networks = 256;
+constexpr std::size_t max_inbound = 256;
 constexpr std::size_t max_rungs = 64; // of one ladder; the built-in ones have 15
 constexpr std::int64_t most_seconds = 30 * 86400;
 constexpr std::int64_t most_rung_s = 86400;
@@ -28,8 +29,8 @@ constexpr std::int64_t most_timeout_ms = 60000;
 constexpr std::int64_t most_attempts = 10;
 constexpr std::int64_t most_samples = 256; // strata of a round
 constexpr std::int64_t most_entries = 1'000'000;
-constexpr std::int64_t most_icmp = 1000;   // msgs_per_sec of a Linux router, net/ipv4/icmp.c
-constexpr std::size_t most_files = 64;     // of additional roots
+constexpr std::int64_t most_icmp = 1000; // msgs_per_sec of a Linux router, net/ipv4/icmp.c
+constexpr std::size_t most_files = 64;   // of additional roots
 constexpr std::int64_t most_days = 3650;
 
 bool is_vantage_name(std::string_view text)
@@ -299,6 +300,43 @@ void read_reflectors(object_reader& root, config& into)
     }
 }
 
+// Where something can listen; the fault says what to write instead.
+std::optional<socket_address> read_service(object_reader& reader, std::string_view key)
+{
+    const auto text = reader.text(key);
+    if (!text) {
+        return std::nullopt;
+    }
+    const auto where = parse_socket_address(*text);
+    if (!where || destination_fault(to_text(where->address))) {
+        const auto message = fmt::format(
+            "must be the address of a host and a port, as in \"192.0.2.1:8443\" or \"[2001:db8::1]:8443\", "
+            "not {}",
+            in_quotes(*text)
+        );
+        reader.fault(key, message);
+        return std::nullopt;
+    }
+    return where;
+}
+
+void read_inbound(object_reader rows, config& into)
+{
+    if (rows.value().size() > max_inbound) {
+        rows.fault("", fmt::format("must have at most {} entries, not {}", max_inbound, rows.value().size()));
+        return;
+    }
+    for (const auto& [name, unused] : rows.value().items()) {
+        auto reader = rows.child(name);
+        reader.allow({"service", "public"});
+        reader.require("service", "address and port of the service, as this machine reaches it");
+        inbound_config one;
+        one.service = read_service(reader, "service").value_or(socket_address{});
+        one.published = read_service(reader, "public");
+        into.inbound.emplace(name, one);
+    }
+}
+
 std::vector<std::chrono::seconds> read_rungs(object_reader& reader, std::string_view key)
 {
     std::vector<std::chrono::seconds> rungs;
@@ -328,6 +366,9 @@ void read_sections(object_reader& root, config& into)
     }
     if (root.has("path")) {
         read_path(root.child("path"), into.path);
+    }
+    if (root.has("inbound")) {
+        read_inbound(root.child("inbound"), into);
     }
     if (root.has("idle")) {
         auto reader = root.child("idle");
@@ -388,7 +429,7 @@ parsed<config> parse_config(std::string_view text, std::string_view file)
     object_reader root{*document, document->value, "", std::string{file}, faults};
     root.allow(
         {"site", "catalogues", "values", "vantages", "schedule", "limits", "reflectors", "history", "idle",
-         "path", "tls", "http"}
+         "path", "inbound", "tls", "http"}
     );
     config result;
     if (root.has("site")) {

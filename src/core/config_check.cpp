@@ -35,6 +35,9 @@ public:
                 check_values(*found, values, pointer);
             }
         }
+        for (const auto& [name, unused] : site.inbound) {
+            check_inbound(name, fmt::format("/inbound/{}", pointer_token(name)));
+        }
         std::ranges::stable_sort(faults_, {}, &file_fault::line);
         return std::move(faults_);
     }
@@ -77,6 +80,32 @@ private:
             } else {
                 check_value(found->second.type, texts, pointer);
             }
+        }
+    }
+
+    // `name` is that of a row that says who may connect.
+    void check_inbound(const std::string& name, const std::string& pointer)
+    {
+        std::vector<std::string> rows;
+        for (const auto& one : *known_) {
+            for (const auto& need : one.requirements) {
+                const auto* what = std::get_if<inbound>(&need.what);
+                if (!what) {
+                    continue;
+                }
+                rows.push_back(one.id + "/" + need.id);
+                if (rows.back() == name && what->transport != transport::tcp) {
+                    note(pointer, "is about UDP, which is not measured: leave it out", errc::invalid);
+                }
+            }
+        }
+        if (std::ranges::find(rows, name) == rows.end()) {
+            const std::vector<std::string_view> names{rows.begin(), rows.end()};
+            const auto message = fmt::format(
+                "there is no inbound row {}{}; the key is CATALOGUE/REQUIREMENT", in_quotes(name),
+                suggestion(name, names)
+            );
+            note(pointer, message, errc::not_found);
         }
     }
 

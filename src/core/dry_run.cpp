@@ -30,6 +30,11 @@ constexpr std::size_t control_flows = 2;
 // 2026-11: SYN, ACK, what is said and its acknowledgements, FIN, ACK.
 constexpr std::size_t packets_greeted = 6;
 constexpr std::size_t packets_confirmed = 5;
+// An inbound row: its service on the same link; then a reflector is found (SYN, ACK, hello, observe, what is
+// acknowledged, FIN, ACK) and asked once more, for a connection.
+constexpr std::size_t packets_inside = 4;
+constexpr std::size_t packets_asking_to_try = 17;
+constexpr std::size_t flows_asking_to_try = 2;
 // Who it was that answered: 6 SYNs with a limited number of hops, of which 2 get through, 3 that discard near
 // answers, and two segments more for each connection that comes of them.
 constexpr std::size_t packets_inquiry = 19;
@@ -83,6 +88,8 @@ struct sums {
     std::size_t refused = 0;  // when those refuse that need not accept
     std::size_t samples = 0;
     std::size_t sampled_ports = 0;
+    std::size_t inbound_packets = 0;
+    std::size_t inbound_flows = 0;
     idle_sums idle;
 };
 
@@ -170,13 +177,30 @@ json outbound_json(const plan& what, const outbound_row& row, sums& all)
     };
 }
 
+// The service is greeted like any port, and a reflector asked to try it from outside.
+json inbound_json(const plan& what, const inbound_config& here, sums& all)
+{
+    const bool tried = here.published && !what.config.reflectors.empty();
+    const auto packets = packets_inside + (tried ? packets_asking_to_try : 0);
+    all.inbound_packets += packets;
+    all.inbound_flows += 1 + (tried ? flows_asking_to_try : 0);
+    return {
+        {"transport", "tcp"},
+        {"inbound",
+         {{"service", to_text(here.service)},
+          {"tried_from_outside", tried ? json(to_text(*here.published)) : json(nullptr)},
+          {"packets", packets}}},
+    };
+}
+
 const char* why_nothing_is_sent(const plan_row& row)
 {
     if (!row.not_configured.empty()) {
         return row.not_configured.c_str();
     }
-    return std::holds_alternative<inbound>(row.what) ? "who can connect to the site is not seen from inside"
-                                                     : nullptr;
+    return std::holds_alternative<inbound>(row.what) && !row.here
+             ? "who can connect to the site shows only where the configuration says what is there (`inbound`)"
+             : nullptr;
 }
 
 json row_json(const plan& what, const plan_row& row, dry_run_ladders ladders, sums& all)
@@ -189,6 +213,10 @@ json row_json(const plan& what, const plan_row& row, dry_run_ladders ladders, su
     };
     if (const auto* why = why_nothing_is_sent(row)) {
         out["not_sent"] = why;
+        return out;
+    }
+    if (row.here) {
+        out.update(inbound_json(what, *row.here, all));
         return out;
     }
     if (const auto* timer = std::get_if<idle_timer>(&row.what)) {
@@ -240,13 +268,15 @@ json healthy_json(const limits_config& limits, const sums& all)
     const auto every = static_cast<std::size_t>(
         std::lround(packets_each_address * static_cast<double>(all.endpoints_towards.size()))
     );
-    const auto others = every + all.names * questions_a_name + all.samples + all.idle.packets;
+    const auto others =
+        every + all.names * questions_a_name + all.samples + all.idle.packets + all.inbound_packets;
     return {
         {"packets_if_ports_refuse", all.refused + others},
         {"packets_if_all_accept", all.accepted + others},
         {"dns_questions", all.names * questions_a_name},
         {"block_samples", all.samples},
         {"idle_packets", all.idle.packets},
+        {"inbound_packets", all.inbound_packets},
         {"sampling_s", std::lround(std::ceil(sampling_time(limits, all)))},
     };
 }
@@ -302,6 +332,7 @@ nlohmann::json dry_run_of(const plan& what, dry_run_ladders ladders)
          {{"endpoints", all.endpoints},
           {"flows_at_most", all.endpoints * limits.attempts},
           {"idle_flows", all.idle.flows},
+          {"inbound_flows", all.inbound_flows},
           {"addresses_counted_for_a_name", 1}}},
         {"duration", duration_json(limits, all)},
         {"healthy", healthy_json(limits, all)},

@@ -70,6 +70,13 @@ void count_blocks(const std::vector<run>& sampled, row_counts& counts)
     }
 }
 
+row_answer answer_of(inbound_answer answer)
+{
+    return answer == inbound_answer::pass ? row_answer::pass
+         : answer == inbound_answer::fail ? row_answer::fail
+                                          : row_answer::unproven;
+}
+
 row_answer answer_of(const plan_row& what, const row_state& row, std::size_t vantages)
 {
     if (!what.not_configured.empty()) {
@@ -306,7 +313,13 @@ std::vector<row_change> evaluate(const plan& what, site_state& site, wall_time n
             count_blocks(sampled, row.counts);
             std::ranges::move(sampled, std::back_inserter(runs));
         }
-        const auto state = answer_of(what.rows[i], row, what.vantages.size());
+        auto state = answer_of(what.rows[i], row, what.vantages.size());
+        std::optional<inbound_judgement> judged;
+        if (const auto* from = std::get_if<inbound>(&what.rows[i].what); from && row.not_run.empty()) {
+            judged = judge_inbound(*from, what.rows[i].here, row.inbound, now);
+            state = answer_of(judged->answer);
+            std::ranges::move(judged->findings, std::back_inserter(row.findings));
+        }
         const bool changed = state != row.state || !same_runs(runs, row.runs);
         if (changed) {
             changes.push_back({.row = i, .before = row.state, .now = state});
@@ -316,8 +329,8 @@ std::vector<row_change> evaluate(const plan& what, site_state& site, wall_time n
         }
         row.state = state;
         row.runs = std::move(runs);
-        row.sentence = row_sentence(what.rows[i], row);
-        row.advice = row_advice(what.rows[i], row);
+        row.sentence = judged ? std::move(judged->sentence) : row_sentence(what.rows[i], row);
+        row.advice = judged ? std::move(judged->advice) : row_advice(what.rows[i], row);
     }
     const auto state = answer_of(site);
     if (state != site.state || site.since == wall_time{}) {

@@ -145,6 +145,7 @@ plan_row make_row(const catalogue& from, const requirement& need, const value_so
         .ask = need.ask.empty() ? from.contact : need.ask,
         .not_configured = {},
         .what = {},
+        .here = {},
     };
     if (const auto* out = std::get_if<outbound>(&need.what)) {
         fill_outbound(row, *out, values);
@@ -181,6 +182,10 @@ plan make_plan(config site, const std::vector<catalogue>& known)
         const value_source values{site, *found};
         for (const auto& need : found->requirements) {
             out.rows.push_back(make_row(*found, need, values));
+            const auto here = site.inbound.find(id + "/" + need.id);
+            if (here != site.inbound.end()) {
+                out.rows.back().here = here->second;
+            }
         }
     }
     out.config = std::move(site);

@@ -86,6 +86,21 @@ void add_ladders(std::string& out, const std::string& name, const json& row, con
     }
 }
 
+void add_inbound(std::string& out, const std::string& name, const json& row, const page& format)
+{
+    const auto& one = row.at("inbound");
+    add(out, 0, fmt::format("{}: {}, who can connect", name, text_at(row, "transport")), format);
+    add(out, indent,
+        fmt::format(
+            "{} from inside{}, about {}", text_at(one, "service"),
+            one.at("tried_from_outside").is_string()
+                ? fmt::format(", and a reflector tries {}", text_at(one, "tried_from_outside"))
+                : std::string{},
+            counted(one.at("packets").get<std::size_t>(), "packet")
+        ),
+        format);
+}
+
 void add_row(std::string& out, const json& row, const page& format)
 {
     const auto name = fmt::format("{}/{}", text_at(row, "catalogue"), text_at(row, "id"));
@@ -95,6 +110,10 @@ void add_row(std::string& out, const json& row, const page& format)
         return;
     }
     out += '\n';
+    if (row.contains("inbound")) {
+        add_inbound(out, name, row, format);
+        return;
+    }
     if (row.contains("ladders")) {
         add_ladders(out, name, row, format);
         return;

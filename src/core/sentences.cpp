@@ -120,18 +120,6 @@ std::string with_fallback(std::string text, const outbound_row& what, const row_
     return fmt::format("{}; {}", text, fallback_of(what, row).sentence);
 }
 
-std::string sentence_of(const inbound& what)
-{
-    std::vector<std::string> sources;
-    for (const auto& one : what.sources) {
-        sources.push_back(to_text(one));
-    }
-    return fmt::format(
-        "whether {} can connect to {}, and nobody else, cannot be seen from inside the site",
-        fmt::join(sources, " and "), what.service.empty() ? "it" : what.service
-    );
-}
-
 std::string blocked_advice(const outbound_row& what, const plan_row& row, const run& one)
 {
     const auto target = target_text(what, one);
@@ -308,7 +296,7 @@ std::string row_sentence(const plan_row& what, const row_state& row)
     if (const auto* timer = std::get_if<idle_timer>(&what.what)) {
         return idle_row_sentence(*timer, row);
     }
-    return sentence_of(std::get<inbound>(what.what));
+    return {}; // of an inbound row: judge_inbound()
 }
 
 std::string row_advice(const plan_row& what, const row_state& row)

@@ -133,6 +133,19 @@ std::string destinations_text(const outbound_row& what)
     return fmt::format("{}", fmt::join(list, " "));
 }
 
+// The service of an inbound row as it was probed from inside; nullopt where it was not.
+std::optional<endpoint_state> inside_of(const plan_row& row, const site_state& site, const row_state& state)
+{
+    if (!row.here || state.inbound.inside.empty()) {
+        return std::nullopt;
+    }
+    const endpoint where{row.here->service.address, row.here->service.port, transport::tcp};
+    endpoint_state out{.address = where.address, .port = where.port, .seen = state.inbound.inside};
+    out.judged = judge(where, out.seen, site.local);
+    out.since = state.since;
+    return out;
+}
+
 json requirement_json(
     const plan_row& row, const site_state& site, const row_state& state, report_detail detail
 )
@@ -173,6 +186,10 @@ json requirement_json(
             };
         }
     }
+    if (const auto* from = std::get_if<inbound>(&row.what)) {
+        out["transport"] = to_string(from->transport);
+        out["inbound"] = inbound_json(*from, row.here, state.inbound);
+    }
     if (!state.samples.empty()) {
         out["samples"] = json::array();
         for (const auto& one : state.samples) {
@@ -187,6 +204,9 @@ json requirement_json(
     }
     for (const auto& one : state.endpoints) {
         out["endpoints"].push_back(endpoint_json(site, one));
+    }
+    if (const auto inside = inside_of(row, site, state)) {
+        out["endpoints"].push_back(endpoint_json(site, *inside));
     }
     return out;
 }
@@ -331,7 +351,11 @@ nlohmann::json endpoint_report(const plan& what, const site_state& site, const e
 {
     json found = json::array();
     for (std::size_t i = 0; i < what.rows.size(); ++i) {
-        for (const auto& one : site.rows[i].endpoints) {
+        auto endpoints = site.rows[i].endpoints;
+        if (auto inside = inside_of(what.rows[i], site, site.rows[i])) {
+            endpoints.push_back(std::move(*inside));
+        }
+        for (const auto& one : endpoints) {
             if (one.address == wanted.address && one.port == wanted.port &&
                 one.transport == wanted.transport) {
                 auto entry = endpoint_json(site, one);

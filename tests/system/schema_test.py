@@ -27,7 +27,7 @@ BEYOND_CATALOGUE_SCHEMA = {
     "block-expect", "duplicate-key", "id-twice", "reference-type", "reference-unknown", "text-control",
     "tls-ports",
 }
-BEYOND_SITE_SCHEMA = {"check-catalogue", "check-values", "http-zero-port"}
+BEYOND_SITE_SCHEMA = {"check-catalogue", "check-inbound", "check-values", "http-zero-port"}
 
 
 def without_comments(text):
@@ -163,6 +163,8 @@ class Schemas(unittest.TestCase):
             "reflector without host": lambda d: d.update(reflectors=[{"port": 1}]),
             "listen without port": lambda d: d.update(http={"listen": "127.0.0.1"}),
             "listen on a name": lambda d: d.update(http={"listen": "localhost:80"}),
+            "inbound service without a port": lambda d: d.update(inbound={"a/b": {"service": "10.0.0.5"}}),
+            "inbound without a service": lambda d: d.update(inbound={"a/b": {"public": "203.0.113.9:1"}}),
             "rung of no time": lambda d: d.update(idle={"udp_rungs_s": [0]}),
             "value of the wrong type": lambda d: d.update(values={"a": {"b": True}}),
         }

@@ -81,6 +81,7 @@ TEST(shipped_config, is_still_valid_when_every_example_in_its_comments_is_uncomm
     const auto site = parsed_or_default(text);
     EXPECT_EQ(site.vantages.size(), 2U);
     EXPECT_EQ(site.reflectors.size(), 1U);
+    EXPECT_EQ(site.inbound.size(), 1U);
     EXPECT_EQ(site.http_listen, "127.0.0.1:9870");
     EXPECT_EQ(site.values.at("eschat-govcloud").size(), 4U);
     EXPECT_EQ(to_lines(check_against(site, shipped_catalogues(), text, "reachd.json")), "");
@@ -104,6 +105,7 @@ TEST(config, reads_every_key)
         "reflectors": [{"host": "r.example", "port": 9, "secret_file": "/k"}, {"host": "2001:db8::1"}],
         "history": {"path": "/h.db", "keep_days": 10},
         "idle": {"udp_rungs_s": [15, 30], "tcp_rungs_s": []},
+        "inbound": {"a/b": {"service": "10.0.0.5:8443", "public": "[2001:db8::9]:443"}, "c/d": {"service": "10.0.0.6:1"}},
         "tls": {"ca_file": "/ca.pem", "extra_ca_files": ["/a.pem", "/b.pem"]}, "http": {"listen": "[::1]:9870"}})"
     );
     config expected;
@@ -116,6 +118,10 @@ TEST(config, reads_every_key)
     expected.reflectors = {{"r.example", 9, "/k"}, {"2001:db8::1", 3478, ""}};
     expected.history = {"/h.db", 10};
     expected.idle = {{15s, 30s}, {}};
+    expected.inbound["a/b"] = {
+        parse_socket_address("10.0.0.5:8443").value(), parse_socket_address("[2001:db8::9]:443")
+    };
+    expected.inbound["c/d"] = {parse_socket_address("10.0.0.6:1").value(), std::nullopt};
     expected.tls_ca_file = "/ca.pem";
     expected.tls_extra_ca_files = {"/a.pem", "/b.pem"};
     expected.http_listen = "[::1]:9870";

@@ -159,6 +159,9 @@ TEST(row_sentence, of_idle_and_inbound_rows_says_that_they_are_not_measured)
     it.evaluate();
     EXPECT_TRUE(has(it.row("idle").sentence, "idle tcp mapping is held for 12 min"));
     EXPECT_TRUE(has(it.row("inbound").sentence, "54.215.171.160 and 54.219.138.108 can connect to the PBX"));
+    EXPECT_TRUE(
+        has(it.row("inbound").advice, "say under `inbound` in the configuration where the service is")
+    );
     EXPECT_EQ(it.row("idle").advice, "");
 }
 

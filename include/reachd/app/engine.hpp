@@ -12,6 +12,7 @@
 #include "reachd/app/check_endpoint.hpp"
 #include "reachd/app/flow_gate.hpp"
 #include "reachd/app/idle_runner.hpp"
+#include "reachd/app/inbound_runner.hpp"
 #include "reachd/app/inquirer.hpp"
 #include "reachd/core/rotation.hpp"
 #include "reachd/core/schedule.hpp"
@@ -74,7 +75,9 @@ public:
     // Begins the ladders of idle rows; they wait by themselves for rows to measure over.
     void start_ladders(idle_depth how_far);
     boost::asio::awaitable<void> finish_ladders();
-    // Rounds on the schedule until stop(), and ladders.
+    // Looks for connections of the allowed sources of inbound rows, until stop().
+    void watch_services();
+    // Rounds on the schedule until stop(), ladders and that watch.
     boost::asio::awaitable<void> keep_probing();
     // Ends every round and probe; answers how many would not end in time.
     boost::asio::awaitable<std::size_t> stop(time_point deadline);
@@ -116,6 +119,8 @@ private:
     void start_round(std::size_t row, round_kind kind);
     boost::asio::awaitable<void> run_round(std::size_t row, round_kind kind);
     boost::asio::awaitable<void> measure_row(std::size_t row, round_kind kind);
+    boost::asio::awaitable<void> measure_inbound(std::size_t row, round_kind kind);
+    void end_measuring(std::size_t row, round_kind kind);
     boost::asio::awaitable<void> resolve_names(std::size_t row);
     boost::asio::awaitable<void> scheduled_round(std::size_t row);
     boost::asio::awaitable<void> look_up_into(
@@ -150,6 +155,7 @@ private:
     inquirer inquirer_;
     block_sampler sampler_;
     idle_runner ladders_;
+    inbound_runner inbound_;
 };
 
 } // namespace reachd

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "reachd/core/catalogue.hpp"
+#include "reachd/core/socket_address.hpp"
 
 #include <chrono>
 #include <map>
@@ -72,6 +73,13 @@ struct path_config {
     bool operator==(const path_config&) const = default;
 };
 
+// Where the site has put a service that an inbound row is about.
+struct inbound_config {
+    socket_address service;                  // as this machine reaches it
+    std::optional<socket_address> published; // as the outside does; nullopt: not to be tried from there
+    bool operator==(const inbound_config&) const = default;
+};
+
 struct config {
     std::string site = "site";
     std::vector<std::string> catalogues; // ids, in the order of the file
@@ -84,9 +92,10 @@ struct config {
     history_config history;
     idle_config idle;
     path_config path;
-    std::string tls_ca_file;                     // "" for the system's trust store
-    std::vector<std::string> tls_extra_ca_files; // trusted as well
-    std::string http_listen;                     // "" for off
+    std::map<std::string, inbound_config> inbound; // by "catalogue/requirement"
+    std::string tls_ca_file;                       // "" for the system's trust store
+    std::vector<std::string> tls_extra_ca_files;   // trusted as well
+    std::string http_listen;                       // "" for off
     bool operator==(const config&) const = default;
 };
 

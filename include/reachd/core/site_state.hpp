@@ -9,6 +9,7 @@
 
 #include "reachd/core/block_result.hpp"
 #include "reachd/core/idle_result.hpp"
+#include "reachd/core/inbound_result.hpp"
 #include "reachd/core/names.hpp"
 #include "reachd/core/path.hpp"
 #include "reachd/core/plan.hpp"
@@ -78,6 +79,7 @@ struct row_state {
     std::vector<block_result> samples; // one for each block, port and vantage; rounds added up
     std::vector<idle_result> idle;     // of the last ladder; one for each class
     std::string idle_why;              // of an idle row: why there is none
+    inbound_seen inbound;              // of an inbound row
     std::optional<wall_time> checked;  // end of the last round; nullopt: never
     bool measuring = false;            // a round is under way: its verdicts are drawn at the end
     std::string not_run;               // why it was left out of this check; "" when it was not

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/core/inbound_result.hpp"
+
+#include "inbound_words.hpp"
+#include "reachd/core/text.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace reachd {
+namespace {
+
+std::vector<std::string> texts_of(const std::vector<ip_address>& addresses)
+{
+    std::vector<std::string> out;
+    for (const auto& one : addresses) {
+        out.push_back(to_text(one));
+    }
+    return out;
+}
+
+std::string allowed_text(const inbound& what)
+{
+    return fmt::format("{}", fmt::join(texts_of(what.sources), " and "));
+}
+
+bool answers_inside(const inbound_seen& seen)
+{
+    const bool shook_hands = std::ranges::any_of(seen.inside, [](const observation& one) {
+        return std::holds_alternative<connected>(one.what);
+    });
+    // A box that only completes handshakes acknowledges nothing after them.
+    return shook_hands && !std::holds_alternative<no_reply>(seen.inside.back().what);
+}
+
+// Something is there that a stranger could reach: without it silence outside shows nothing.
+bool is_there(const inbound_seen& seen)
+{
+    return answers_inside(seen) || seen.listens_here;
+}
+
+bool was_let_in(const inbound_seen& seen)
+{
+    return seen.knock && seen.knock->seen.outcome == wire::inbound_outcome::connected;
+}
+
+bool was_kept_out(const inbound_seen& seen)
+{
+    using enum wire::inbound_outcome;
+    return seen.knock && (seen.knock->seen.outcome == refused || seen.knock->seen.outcome == silent ||
+                          seen.knock->seen.outcome == icmp);
+}
+
+const inbound_visit* last_visit(const inbound_seen& seen, wall_time now)
+{
+    const auto last = std::ranges::max_element(seen.visits, {}, &inbound_visit::at);
+    return last != seen.visits.end() && now - last->at <= visit_counts_for ? &*last : nullptr;
+}
+
+std::string visit_text(const inbound_visit& visit)
+{
+    return fmt::format("{} was connected to it at {}", to_text(visit.source), to_text(visit.at));
+}
+
+std::string met_text(const inbound_knock& knock)
+{
+    switch (knock.seen.outcome) {
+    case wire::inbound_outcome::connected: return "is answered";
+    case wire::inbound_outcome::refused: return "is refused";
+    case wire::inbound_outcome::silent: return fmt::format("meets silence for {}", to_text(knock.waited));
+    case wire::inbound_outcome::icmp:
+        return fmt::format(
+            "meets an ICMP error ({})",
+            icmp_name(knock.to.address.family, knock.seen.icmp_type, knock.seen.icmp_code)
+        );
+    case wire::inbound_outcome::not_tried: return "was not tried: the reflector's own system refused";
+    }
+    return {};
+}
+
+std::string knock_text(const inbound_knock& knock)
+{
+    return fmt::format(
+        "a connection from reflector {} ({}) to {} {}", knock.by, to_text(knock.from), to_text(knock.to),
+        met_text(knock)
+    );
+}
+
+// What it was that answered the stranger, as far as that shows.
+std::string who_answered(const inbound_knock& knock, const inbound_seen& seen)
+{
+    auto text = knock.seen.banner.empty() ? fmt::format("it said nothing within {}", to_text(knock.waited))
+                                          : fmt::format("it said \"{}\"", said_text(knock));
+    if (knock.arrived) {
+        text += "; the connection reached the service's own socket on this machine";
+    } else if (!is_there(seen)) {
+        text += "; the service does not answer inside the site, so something else answers there";
+    } else if (knock.seen.banner.empty()) {
+        text += "; whether that is the service or a box in front of it does not show";
+    }
+    return fmt::format(
+        "{} answered reflector {} ({}) after {}: {}", to_text(knock.to), knock.by, to_text(knock.from),
+        to_text(duration{microseconds{knock.seen.took_us}}), text
+    );
+}
+
+std::string inside_text(const inbound_config& here, const inbound_seen& seen)
+{
+    if (answers_inside(seen)) {
+        return fmt::format("{} answers inside the site", to_text(here.service));
+    }
+    const auto word =
+        seen.inside.empty() ? std::string{"it was not probed yet"} : describe(seen.inside.back().what);
+    if (seen.listens_here) {
+        return fmt::format(
+            "{} has a listener on this machine and does not answer it ({})", to_text(here.service), word
+        );
+    }
+    return fmt::format("{} does not answer inside the site: {}", to_text(here.service), word);
+}
+
+// What would prove that nobody else is let in; "" where that is known.
+std::string how_to_show_shut(const inbound_config& here, const inbound_seen& seen)
+{
+    if (was_kept_out(seen) && is_there(seen)) {
+        return {};
+    }
+    if (!here.published) {
+        return "name the published port as `public` of the row under `inbound`, so that a reflector can try "
+               "it";
+    }
+    return "a reflector outside the site that is not an allowed source, with connect_back on, would show "
+           "whether others are kept out";
+}
+
+// What would prove that the allowed sources are let in; "" where that is known.
+std::string how_to_show_open(const inbound& what, const inbound_seen& seen, wall_time now)
+{
+    if (last_visit(seen, now)) {
+        return {};
+    }
+    const auto sources = fmt::format("{}", fmt::join(texts_of(what.sources), " or "));
+    return seen.listens_here && seen.no_watch.empty()
+             ? fmt::format(
+                   "a connection from {} would show that they are let in: the daemon, which keeps looking, "
+                   "sees it",
+                   sources
+               )
+             : fmt::format(
+                   "reachd on the machine that runs the service would see a connection from {}, where no "
+                   "proxy or "
+                   "NAT hides who it is from",
+                   sources
+               );
+}
+
+inbound_judgement judge_let_in(const inbound& what, const inbound_seen& seen, wall_time now)
+{
+    inbound_judgement out{.answer = inbound_answer::fail};
+    const auto& knock = *seen.knock;
+    out.sentence = fmt::format(
+        "over-exposed: {} lets in others than {}: {}", to_text(knock.to), allowed_text(what),
+        knock_text(knock)
+    );
+    out.findings.push_back(who_answered(knock, seen));
+    if (const auto* visit = last_visit(seen, now)) {
+        out.findings.push_back(visit_text(*visit));
+    }
+    out.advice = fmt::format(
+        "let only {} through to {} port {} in the site's firewall", allowed_text(what),
+        to_text(knock.to.address), knock.to.port
+    );
+    return out;
+}
+
+std::string joined(const std::string& one, const std::string& other)
+{
+    return one.empty() || other.empty() ? one + other : one + "; " + other;
+}
+
+std::string exposure_text(const inbound_seen& seen)
+{
+    if (!seen.knock) {
+        return "whether others are kept out was not tried" +
+               (seen.no_knock.empty() ? std::string{} : ": " + seen.no_knock);
+    }
+    auto text = knock_text(*seen.knock);
+    if (was_kept_out(seen) && !is_there(seen)) {
+        text += ", which shows nothing while the service does not answer";
+    }
+    return text;
+}
+
+inbound_judgement
+judge_undecided(const inbound& what, const inbound_config& here, const inbound_seen& seen, wall_time now)
+{
+    inbound_judgement out;
+    const auto* visit = last_visit(seen, now);
+    const auto allowed =
+        visit ? visit_text(*visit) : fmt::format("no connection of {} was seen", allowed_text(what));
+    out.sentence = fmt::format("{}; {}; {}", inside_text(here, seen), exposure_text(seen), allowed);
+    if (!is_there(seen) && !seen.inside.empty()) {
+        out.advice = fmt::format(
+            "start the service, or correct `service` of the row under `inbound`: {} is what was asked",
+            to_text(here.service)
+        );
+        return out;
+    }
+    out.advice = joined(how_to_show_shut(here, seen), how_to_show_open(what, seen, now));
+    return out;
+}
+
+} // namespace
+
+inbound_judgement judge_inbound(
+    const inbound& what, const std::optional<inbound_config>& here, const inbound_seen& seen, wall_time now
+)
+{
+    if (!here) {
+        return {
+            .answer = inbound_answer::unproven,
+            .sentence = fmt::format(
+                "whether {} can connect to {}, and nobody else, cannot be seen without knowing where it is",
+                allowed_text(what), what.service.empty() ? "it" : what.service
+            ),
+            .advice =
+                "say under `inbound` in the configuration where the service is and at which public port",
+            .findings = {},
+        };
+    }
+    if (was_let_in(seen)) {
+        return judge_let_in(what, seen, now);
+    }
+    const auto* visit = last_visit(seen, now);
+    if (was_kept_out(seen) && is_there(seen) && visit) {
+        return {
+            .answer = inbound_answer::pass,
+            .sentence = fmt::format("{}, and {}", visit_text(*visit), knock_text(*seen.knock)),
+            .advice = {},
+            .findings = {},
+        };
+    }
+    return judge_undecided(what, *here, seen, now);
+}
+
+std::string said_text(const inbound_knock& knock)
+{
+    const auto& said = knock.seen.banner;
+    return printable({reinterpret_cast<const char*>(said.data()), said.size()});
+}
+
+std::string why_no_stranger(const inbound& what, const ip_address& reflector)
+{
+    return std::ranges::find(what.sources, reflector) == what.sources.end()
+             ? std::string{}
+             : fmt::format(
+                   "{} is an allowed source itself, so that being let in would show nothing",
+                   to_text(reflector)
+               );
+}
+
+bool note_visit(const inbound& what, inbound_seen& seen, const ip_address& source, wall_time now)
+{
+    if (std::ranges::find(what.sources, source) == what.sources.end()) {
+        return false;
+    }
+    const bool known = last_visit(seen, now) != nullptr;
+    const auto found = std::ranges::find(seen.visits, source, &inbound_visit::source);
+    if (found == seen.visits.end()) {
+        seen.visits.push_back({source, now});
+    } else {
+        found->at = now;
+    }
+    return !known;
+}
+
+} // namespace reachd
