@@ -33,7 +33,7 @@ HEALTHY = {
     "upload": ("pass", "all 3 endpoints answer", 3),
     "request-slot": ("pass", "all 3 endpoints answer", 3),
     "session": ("pass", "all 1500 endpoints are let through: 36 open, 1464 closed", 1500),
-    "inbound-api": ("unproven", "cannot be seen from inside the site", 0),
+    "inbound-api": ("unproven", "cannot be seen without knowing where it is", 0),
 }
 BLOCK_PORTS = {"apns": ("80", "5223")}  # row -> ports at which its block is sampled: each sample counts as an endpoint
 UNDECIDED = [name for name, (state, _, _) in HEALTHY.items() if state == "unproven"]
