@@ -3,6 +3,7 @@
 
 #include "reachd/net/socket_options.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -56,7 +57,7 @@ ip_address make_address(unsigned char protocol, const char* bytes, std::size_t s
 {
     ip_address out;
     out.family = protocol == AF_INET6 ? family::v6 : family::v4;
-    std::memcpy(out.bytes.data(), bytes, std::min(size, out.is_v4() ? std::size_t{4} : std::size_t{16}));
+    std::copy_n(bytes, std::min(size, out.is_v4() ? std::size_t{4} : std::size_t{16}), out.bytes.begin());
     return out;
 }
 
