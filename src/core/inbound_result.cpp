@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <iterator>
 
 namespace reachd {
 namespace {
@@ -56,6 +57,17 @@ const inbound_visit* last_visit(const inbound_seen& seen, wall_time now)
 {
     const auto last = std::ranges::max_element(seen.visits, {}, &inbound_visit::at);
     return last != seen.visits.end() && now - last->at <= visit_counts_for ? &*last : nullptr;
+}
+
+// Allowed sources of which no connection was seen in the last days: the firewall may still shut them out.
+std::vector<ip_address> unseen_sources(const inbound& what, const inbound_seen& seen, wall_time now)
+{
+    std::vector<ip_address> out;
+    std::ranges::copy_if(what.sources, std::back_inserter(out), [&](const ip_address& source) {
+        const auto found = std::ranges::find(seen.visits, source, &inbound_visit::source);
+        return found == seen.visits.end() || now - found->at > visit_counts_for;
+    });
+    return out;
 }
 
 std::string visit_text(const inbound_visit& visit)
@@ -137,10 +149,11 @@ std::string how_to_show_shut(const inbound_config& here, const inbound_seen& see
 // What would prove that the allowed sources are let in; "" where that is known.
 std::string how_to_show_open(const inbound& what, const inbound_seen& seen, wall_time now)
 {
-    if (last_visit(seen, now)) {
+    const auto unseen = unseen_sources(what, seen, now);
+    if (unseen.empty()) {
         return {};
     }
-    const auto sources = fmt::format("{}", fmt::join(texts_of(what.sources), " or "));
+    const auto sources = fmt::format("{}", fmt::join(texts_of(unseen), " or "));
     return seen.listens_here && seen.no_watch.empty()
              ? fmt::format(
                    "a connection from {} would show that they are let in: the daemon, which keeps looking, "
@@ -197,8 +210,11 @@ judge_undecided(const inbound& what, const inbound_config& here, const inbound_s
 {
     inbound_judgement out;
     const auto* visit = last_visit(seen, now);
-    const auto allowed =
-        visit ? visit_text(*visit) : fmt::format("no connection of {} was seen", allowed_text(what));
+    const auto unseen = unseen_sources(what, seen, now);
+    const auto missing =
+        unseen.empty() ? std::string{}
+                       : fmt::format("no connection of {} was seen", fmt::join(texts_of(unseen), " and "));
+    const auto allowed = joined(visit ? visit_text(*visit) : std::string{}, missing);
     out.sentence = fmt::format("{}; {}; {}", inside_text(here, seen), exposure_text(seen), allowed);
     if (!is_there(seen) && !seen.inside.empty()) {
         out.advice = fmt::format(
@@ -233,7 +249,7 @@ inbound_judgement judge_inbound(
         return judge_let_in(what, seen, now);
     }
     const auto* visit = last_visit(seen, now);
-    if (was_kept_out(seen) && is_there(seen) && visit) {
+    if (was_kept_out(seen) && is_there(seen) && visit && unseen_sources(what, seen, now).empty()) {
         return {
             .answer = inbound_answer::pass,
             .sentence = fmt::format("{}, and {}", visit_text(*visit), knock_text(*seen.knock)),
@@ -265,8 +281,8 @@ bool note_visit(const inbound& what, inbound_seen& seen, const ip_address& sourc
     if (std::ranges::find(what.sources, source) == what.sources.end()) {
         return false;
     }
-    const bool known = last_visit(seen, now) != nullptr;
     const auto found = std::ranges::find(seen.visits, source, &inbound_visit::source);
+    const bool known = found != seen.visits.end() && now - found->at <= visit_counts_for;
     if (found == seen.visits.end()) {
         seen.visits.push_back({source, now});
     } else {

@@ -55,6 +55,7 @@ struct service {
     service& visited(seconds ago = 60s)
     {
         note_visit(what, seen, make_address(allowed_text), now - ago);
+        note_visit(what, seen, make_address(also_allowed_text), now - ago);
         return *this;
     }
     service& shut_down()
@@ -169,6 +170,18 @@ TEST(inbound, takes_a_listener_of_this_machine_for_a_service_that_answers_only_a
     EXPECT_EQ(it.judge().answer, inbound_answer::pass);
 }
 
+TEST(inbound, passes_only_when_each_allowed_source_was_let_in)
+{
+    auto it = service{}.knocked(met::refused);
+    note_visit(it.what, it.seen, make_address(allowed_text), it.now);
+    EXPECT_EQ(it.judge().answer, inbound_answer::unproven);
+    EXPECT_TRUE(has(it.judge().sentence, std::string{"no connection of "} + also_allowed_text + " was seen"))
+        << it.judge().sentence;
+    EXPECT_FALSE(has(it.judge().advice, allowed_text)) << it.judge().advice;
+    note_visit(it.what, it.seen, make_address(also_allowed_text), it.now);
+    EXPECT_EQ(it.judge().answer, inbound_answer::pass);
+}
+
 TEST(inbound, forgets_a_connection_after_days)
 {
     EXPECT_EQ(service{}.knocked(met::silent).visited(visit_counts_for).judge().answer, inbound_answer::pass);
@@ -184,7 +197,7 @@ TEST(inbound, counts_connections_of_allowed_sources_alone_and_tells_the_first_of
     EXPECT_TRUE(it.seen.visits.empty());
     EXPECT_TRUE(note_visit(it.what, it.seen, make_address(allowed_text), it.now));
     EXPECT_FALSE(note_visit(it.what, it.seen, make_address(allowed_text), it.now + 1s));
-    EXPECT_FALSE(note_visit(it.what, it.seen, make_address(also_allowed_text), it.now + 2s));
+    EXPECT_TRUE(note_visit(it.what, it.seen, make_address(also_allowed_text), it.now + 2s));
     EXPECT_EQ(it.seen.visits.size(), 2U);
     EXPECT_TRUE(
         note_visit(it.what, it.seen, make_address(allowed_text), it.now + 2s + visit_counts_for + 1s)
@@ -218,7 +231,7 @@ TEST(inbound, row_of_the_site_shows_it_with_its_evidence)
     EXPECT_EQ(rows[0]["inbound"]["connect_back"]["outcome"], "connected");
     EXPECT_EQ(rows[0]["inbound"]["connect_back"]["said"], "hi");
     EXPECT_EQ(rows[0]["inbound"]["public"], "203.0.113.9:443");
-    EXPECT_EQ(rows[0]["inbound"]["visits"].size(), 1U);
+    EXPECT_EQ(rows[0]["inbound"]["visits"].size(), 2U);
     ASSERT_EQ(rows[0]["endpoints"].size(), 1U);
     EXPECT_EQ(rows[0]["endpoints"][0]["verdict"], "open");
     EXPECT_TRUE(rows[1]["inbound"]["service"].is_null());
