@@ -4,6 +4,7 @@
 #include "reachd/app/commands.hpp"
 #include "reachd/app/site_check.hpp"
 #include "reachd/app/status_notice.hpp"
+#include "reachd/core/flap_guard.hpp"
 #include "reachd/core/json.hpp"
 #include "reachd/net/control_server.hpp"
 #include "reachd/net/deadline.hpp"
@@ -42,7 +43,9 @@ std::string text_of(const std::exception_ptr& what)
 
 class daemon_process {
 public:
-    daemon_process(asio::io_context& context, const daemon_options& options, paths where, unsigned room);
+    daemon_process(
+        asio::io_context& context, const daemon_options& options, paths where, unsigned room, event_log log
+    );
 
     // The first configuration; the exit code when it cannot be used.
     std::optional<int> start();
@@ -60,6 +63,8 @@ private:
     asio::awaitable<void> retire(std::shared_ptr<engine> old);
     asio::awaitable<void> shut_down();
     void tell_row(const row_change& change);
+    void log_row(json fields, const row_state& state, const flap_guard::permit& permit);
+    json row_fields(std::size_t row) const;
     void tell_idle(std::size_t row);
     void tell_site();
     void tell_status();
@@ -72,6 +77,7 @@ private:
     unsigned room_;
     wall_time started_ = wall_now();
     event_log log_;
+    flap_guard flaps_;
     std::shared_ptr<engine> engine_;
     site_answer told_ = site_answer::unproven;
     status_notice status_;
@@ -81,13 +87,13 @@ private:
 };
 
 daemon_process::daemon_process(
-    asio::io_context& context, const daemon_options& options, paths where, unsigned room
+    asio::io_context& context, const daemon_options& options, paths where, unsigned room, event_log log
 )
     : context_{context},
       options_{options},
       where_{std::move(where)},
       room_{room},
-      log_{options.format},
+      log_{std::move(log)},
       status_{context.get_executor()},
       hangups_{context, SIGHUP},
       tasks_{
@@ -137,6 +143,10 @@ engine_listener daemon_process::make_listener()
     out.round_finished = [this](std::size_t row) {
         tell_site();
         const auto& what = engine_->what().rows[row];
+        log_row(
+            row_fields(row), engine_->state().rows[row],
+            flaps_.settle(what.catalogue + '/' + what.id, steady::now())
+        );
         publish(
             events::round_finished, {{"catalogue", what.catalogue},
                                      {"requirement", what.id},
@@ -162,16 +172,36 @@ void daemon_process::tell_row(const row_change& change)
     }
     const auto& what = engine_->what().rows[change.row];
     const auto& state = engine_->state().rows[change.row];
-    const json fields = {
-        {"catalogue", what.catalogue},     {"requirement", what.id},
-        {"state", to_string(state.state)}, {"before", to_string(change.before)},
-        {"failing", state.counts.fail},    {"endpoints", state.counts.total},
-    };
-    const auto level = state.state == row_answer::fail ? severity::warning : severity::info;
-    log_.write(events::verdict_changed, level, what.id + ": " + state.sentence, fields);
+    auto fields = row_fields(change.row);
+    fields["before"] = to_string(change.before);
+    log_row(fields, state, flaps_.change(what.catalogue + '/' + what.id, steady::now()));
     auto told = fields;
     told["sentence"] = state.sentence;
     publish(events::verdict_changed, std::move(told));
+}
+
+// A row that flaps is logged now and then, and once more when it has come to rest.
+void daemon_process::log_row(json fields, const row_state& state, const flap_guard::permit& permit)
+{
+    if (!permit.now) {
+        return;
+    }
+    if (permit.left_out > 0) {
+        fields["left_out"] = permit.left_out;
+    }
+    const auto level = state.state == row_answer::fail ? severity::warning : severity::info;
+    const auto id = fields["requirement"].get<std::string>();
+    log_.write(events::verdict_changed, level, id + ": " + state.sentence, fields);
+}
+
+json daemon_process::row_fields(std::size_t row) const
+{
+    const auto& what = engine_->what().rows[row];
+    const auto& state = engine_->state().rows[row];
+    return {
+        {"catalogue", what.catalogue},  {"requirement", what.id},          {"state", to_string(state.state)},
+        {"failing", state.counts.fail}, {"endpoints", state.counts.total},
+    };
 }
 
 void daemon_process::tell_idle(std::size_t row)
@@ -321,6 +351,7 @@ asio::awaitable<parsed<std::size_t>> daemon_process::reload()
     const auto old = std::exchange(engine_, nullptr);
     made->inherit(*old);
     engine_ = made;
+    flaps_.forget();
     tasks_.spawn("retire", retire(old));
     tasks_.spawn("schedule", keep_probing(engine_));
     const auto rows = engine_->what().rows.size();
@@ -405,8 +436,15 @@ int run_daemon(const daemon_options& options)
 {
     ::signal(SIGPIPE, SIG_IGN);
     const auto room = make_room_for_flows();
+    auto log = event_log::make(options.log);
+    if (!log) {
+        std::fprintf(stderr, "reachd: %s\n", log.error().detail.c_str());
+        return exit_config;
+    }
     asio::io_context context{1};
-    daemon_process daemon{context, options, find_paths(options.where, running_program()), room};
+    daemon_process daemon{
+        context, options, find_paths(options.where, running_program()), room, std::move(*log)
+    };
     if (const auto failed = daemon.start()) {
         return *failed;
     }

@@ -29,6 +29,11 @@ constexpr unsigned descriptor_waits = 50;
 constexpr milliseconds descriptor_wait{100};
 // Between two looks: what comes back together is looked at together.
 constexpr milliseconds look_spacing{25};
+// A look is to cost a small part of a core where waiting for it costs nobody anything, and no more than a
+// fifth of one where the site is so large that it would.
+constexpr unsigned look_rest = 25;
+constexpr milliseconds look_rest_at_most{150};
+constexpr unsigned look_rest_at_least = 4;
 
 bool is_out_of_descriptors(const observation& seen)
 {
@@ -165,8 +170,11 @@ asio::awaitable<void> inquirer::work()
             known = shared_hops_of(*plan_, state_);
             const auto begun = steady::now();
             wanted_ = next_orders(*plan_, state_, under_way_);
-            // However large the site, most of the time is left to everything else.
-            spacing_ = std::max<duration>(look_spacing, 4 * (steady::now() - begun));
+            const auto took = steady::now() - begun;
+            spacing_ = std::max<duration>(
+                {look_spacing, std::min<duration>(look_rest_at_most, look_rest * took),
+                 look_rest_at_least * took}
+            );
             renew_allowance();
             if (allowance_used_ >= inquiry_probes_at_most) {
                 state_.sent.left_out(wanted_.size());

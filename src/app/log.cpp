@@ -1,27 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/app/log.hpp"
 
+#include "log_sinks.hpp"
 #include "reachd/core/json.hpp"
 #include "reachd/core/text.hpp"
 #include "reachd/net/wall_clock.hpp"
 
-#include <cstdlib>
 #include <fmt/format.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
 
 namespace reachd {
 namespace {
-
-spdlog::level::level_enum level_of(severity value)
-{
-    switch (value) {
-    case severity::info: return spdlog::level::info;
-    case severity::warning: return spdlog::level::warn;
-    case severity::error: return spdlog::level::err;
-    }
-    return spdlog::level::err;
-}
 
 const char* word_of(severity value)
 {
@@ -33,20 +21,6 @@ const char* word_of(severity value)
     return "error";
 }
 
-// sd-daemon(3): journald reads the level from the front of the line.
-const char* journal_prefix(severity value)
-{
-    if (!std::getenv("JOURNAL_STREAM")) {
-        return "";
-    }
-    switch (value) {
-    case severity::info: return "<6>";
-    case severity::warning: return "<4>";
-    case severity::error: return "<3>";
-    }
-    return "<3>";
-}
-
 std::string field_text(const nlohmann::json& value)
 {
     const auto text = printable(value.is_string() ? value.get<std::string>() : dump(value));
@@ -56,12 +30,25 @@ std::string field_text(const nlohmann::json& value)
 
 } // namespace
 
-event_log::event_log(log_format format)
-    : format_{format},
-      sink_{std::make_shared<spdlog::logger>("reachd", std::make_shared<spdlog::sinks::stderr_sink_st>())}
+event_log::event_log(log_options options, std::unique_ptr<log_sink> sink)
+    : options_{std::move(options)}, sink_{std::move(sink)}
 {
-    sink_->set_pattern("%v");
-    sink_->flush_on(spdlog::level::info);
+}
+
+event_log::~event_log() = default;
+event_log::event_log(event_log&& other) noexcept = default;
+event_log& event_log::operator=(event_log&& other) noexcept = default;
+
+result<event_log> event_log::make(const log_options& options)
+{
+    if (!options.file.empty()) {
+        auto file = make_file_sink(options.file);
+        if (!file) {
+            return std::unexpected(std::move(file.error()));
+        }
+        return event_log{options, std::move(*file)};
+    }
+    return event_log{options, is_stderr_the_journal() ? make_journal_sink(options) : make_stderr_sink()};
 }
 
 void event_log::write(const event_kind& what, const std::string& sentence, const nlohmann::json& fields)
@@ -74,24 +61,20 @@ void event_log::write(
 )
 {
     const auto when = to_text(wall_now());
-    if (format_ == log_format::json) {
+    if (options_.format == log_format::json) {
         nlohmann::json line = fields;
         line["time"] = when;
         line["level"] = word_of(level);
         line["event"] = what.id;
         line["message"] = sentence;
-        sink_->log(level_of(level), "{}", dump(line));
+        sink_->write({what, level, sentence, fields}, dump(line));
         return;
     }
-    std::string line = journal_prefix(level);
-    if (line.empty()) {
-        line = when + ' ';
-    }
-    line += fmt::format("{} {}: {}", word_of(level), what.id, printable(sentence));
+    auto line = fmt::format("{} {} {}: {}", when, word_of(level), what.id, printable(sentence));
     for (const auto& [key, value] : fields.items()) {
         line += fmt::format(" {}={}", key, field_text(value));
     }
-    sink_->log(level_of(level), "{}", line);
+    sink_->write({what, level, sentence, fields}, line);
 }
 
 } // namespace reachd

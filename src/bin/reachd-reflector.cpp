@@ -3,12 +3,14 @@
 #include "reachd/reflector/process.hpp"
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 int main(int count, char** words)
 {
     reachd::reflector::process_options options{.version = REACHD_VERSION};
     std::string format = "text";
+    reachd::log_options log;
 
     CLI::App app{"Answers reachd from outside the site, also after a silence that it was asked to keep."};
     app.set_version_flag("-V,--version", REACHD_VERSION);
@@ -18,6 +20,7 @@ int main(int count, char** words)
     app.add_option("--key-file", options.key_file, "the keys, id:base64-secret, one a line");
     app.add_option("--config", options.config_file, "the rest: limits, STUN (docs/REFLECTOR.md)");
     app.add_option("--log-format", format, "text or json")->check(CLI::IsMember({"text", "json"}));
+    app.add_option("--log-file", log.file, "write the log there instead, in files of 10 MB, five of them");
     app.add_flag(
         "--check-config", options.check_only, "read the files, say what is wrong with them, and end"
     );
@@ -27,11 +30,17 @@ int main(int count, char** words)
         const int code = app.exit(wrong);
         return code == 0 ? 0 : 64;
     }
-    reachd::event_log log{format == "json" ? reachd::log_format::json : reachd::log_format::text};
+    log.format = format == "json" ? reachd::log_format::json : reachd::log_format::text;
+    log.program = "reachd-reflector";
+    auto made = reachd::event_log::make(log);
+    if (!made) {
+        std::fprintf(stderr, "reachd-reflector: %s\n", made.error().detail.c_str());
+        return 78;
+    }
     return reachd::reflector::run(
         options,
-        [&log](const reachd::event_kind& what, const std::string& sentence, const nlohmann::json& fields) {
-            log.write(what, sentence, fields);
+        [&made](const reachd::event_kind& what, const std::string& sentence, const nlohmann::json& fields) {
+            made->write(what, sentence, fields);
         }
     );
 }

@@ -20,6 +20,7 @@ int main(int count, char** words)
     app.add_option("--state-dir", options.where.state_dir, "where the history is kept");
     app.add_option("--socket-group", options.control_group, "group of control.sock");
     app.add_option("--log-format", format, "text or json")->check(CLI::IsMember({"text", "json"}));
+    app.add_option("--log-file", options.log.file, "write the log there instead, in files of 10 MB, five of them");
     app.add_flag("--check-config", check_only, "read the files, say what is wrong with them, and end");
     try {
         app.parse(count, words);
@@ -38,6 +39,6 @@ int main(int count, char** words)
         std::printf("the files are sound: %zu requirements\n", (*site)->rows.size());
         return 0;
     }
-    options.format = format == "json" ? reachd::log_format::json : reachd::log_format::text;
+    options.log.format = format == "json" ? reachd::log_format::json : reachd::log_format::text;
     return reachd::run_daemon(options);
 }

@@ -27,6 +27,7 @@ TIME_LIMIT_S = 3.0
 ATTEMPTS = 2
 LOCATED_S = 10
 RUNS = 3
+SETTLE_S = 100
 IDLE_S = 60
 MAX_RSS_KB = 20_000
 MAX_CPU_PERCENT = 0.5
@@ -105,7 +106,7 @@ def bench_idle(lab, directory):
         str(directory / "catalogues"), "--runtime-dir", str(directory / "run"), "--state-dir",
         str(directory / "run")], user=True, stderr=subprocess.DEVNULL)
     try:
-        time.sleep(15)  # the first sweep
+        time.sleep(SETTLE_S)  # the first sweep, the walks after it, and the samples of blocks
         pid = int(subprocess.run(["pgrep", "-n", "-f", str(directory / "reachd")], capture_output=True,
                                  text=True, check=True).stdout)
         before, begun = process_times(pid), time.monotonic()

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The man pages: sound, with a name that whatis can read, and with every command that the programs have.
+"""The man pages and the catalogue of the journal: sound, with a name that whatis can read, and with every command that the programs have.
 
     python3 -B tests/system/man_test.py     (REACHD_BIN: the build directory, which has them in man/)
 """
 import os
 import pathlib
 import re
+import shutil
 import subprocess
+import tempfile
 import unittest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -71,6 +73,22 @@ class ManPages(unittest.TestCase):
             usage = subprocess.run([BUILD / program, "--help"], capture_output=True, text=True, check=True).stdout
             for option in re.findall(r"(?m)^  (?:-\w,)?(--[a-z-]+)", usage):
                 self.assertTrue(option in in_one_line(f"{program}.8"), (program, option))
+
+
+class JournalCatalogue(unittest.TestCase):
+    def test_journalctl_knows_every_event_and_shows_the_words_of_the_docs(self):
+        with tempfile.TemporaryDirectory() as root:
+            for directory in ("usr/lib/systemd/catalog", "var/lib/systemd/catalog"):
+                pathlib.Path(root, directory).mkdir(parents=True)
+            shutil.copy(BUILD / "reachd.catalog", pathlib.Path(root, "usr/lib/systemd/catalog"))
+            made = subprocess.run(["journalctl", f"--root={root}", "--update-catalog"], capture_output=True, text=True)
+            self.assertEqual((made.returncode, made.stderr), (0, ""))
+            text = subprocess.run(["journalctl", f"--root={root}", "--dump-catalog"], capture_output=True, text=True,
+                                  check=True).stdout
+        events = re.findall(r"(?m)^### ([a-z._]+)$", (TOP / "docs/EVENTS.md").read_text())
+        entries = re.findall(r"(?m)^-- [0-9a-f]{32}\nSubject: (.+)\nDefined-By: reachd$", text)
+        self.assertEqual(len(entries), len(events), entries)
+        self.assertIn("SIGTERM or SIGINT asked for the end.", text)
 
 
 if __name__ == "__main__":

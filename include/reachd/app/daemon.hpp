@@ -20,7 +20,7 @@ inline constexpr int exit_system = 71; // EX_OSERR: the system refused a socket 
 
 struct daemon_options {
     path_options where;
-    log_format format = log_format::text;
+    log_options log;
     std::string version;
     std::string control_group; // of control.sock when the daemon makes it itself
 };
