@@ -34,49 +34,6 @@ long long number_or(const json& from, const char* key, long long otherwise)
     return found != from.end() && found->is_number() ? found->get<long long>() : otherwise;
 }
 
-// Monitoring Plugins Development Guidelines: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
-struct plugin_state {
-    int code;
-    const char* word;
-};
-
-plugin_state plugin_state_of(const json& health)
-{
-    if (health.value("stale", false)) {
-        return {3, "UNKNOWN"};
-    }
-    const auto state = text_or(health, "state", "");
-    return state == "ready"     ? plugin_state{0, "OK"}
-         : state == "not_ready" ? plugin_state{2, "CRITICAL"}
-                                : plugin_state{1, "WARNING"};
-}
-
-int print_nagios(const json& health)
-{
-    const auto state = plugin_state_of(health);
-    auto summary = text_or(health, "summary", "");
-    std::ranges::replace(summary, '|', '/'); // the bar begins the performance data
-    const auto counts = health.value("counts", json::object());
-    const auto endpoints = health.value("endpoints", json::object());
-    const auto rows = number_or(counts, "pass", 0) + number_or(counts, "fail", 0) +
-                      number_or(counts, "unproven", 0) + number_or(counts, "not_configured", 0);
-    const auto age = health.contains("age_s") && health["age_s"].is_number()
-                       ? fmt::format("{}s", health["age_s"].get<long long>())
-                       : std::string{"U"};
-    print(
-        fmt::format(
-            "REACHD {} - {} | 'pass'={};;;0;{} 'fail'={};;0;0;{} 'unproven'={};;;0;{} "
-            "'not_configured'={};;;0;{} "
-            "'endpoints_ok'={};;;0;{} 'age'={};;;0\n",
-            state.word, health.value("stale", false) ? "nothing was measured lately: " + summary : summary,
-            number_or(counts, "pass", 0), rows, number_or(counts, "fail", 0), rows,
-            number_or(counts, "unproven", 0), rows, number_or(counts, "not_configured", 0), rows,
-            number_or(endpoints, "pass", 0), number_or(endpoints, "total", 0), age
-        )
-    );
-    return state.code;
-}
-
 json selection(const cli_query& options)
 {
     json params = json::object();
@@ -139,29 +96,6 @@ int command_status(const cli_common& common, const cli_query& options)
         print_json(*health);
     } else {
         print(render_summary(*health, stdout_page(common.colour)));
-    }
-    return exit_of(text_or(*health, "state", ""));
-}
-
-int command_health(const cli_common& common, const cli_query& options)
-{
-    if (options.format == "nagios") {
-        std::string why;
-        const auto health = ask_daemon_quietly(common, "health", json::object(), plugin_wait, why);
-        if (!health) {
-            print("REACHD CRITICAL - " + why + "\n"); // "service was not running" is CRITICAL
-            return 2;
-        }
-        return print_nagios(*health);
-    }
-    const auto health = ask_daemon(common, "health", json::object(), plugin_wait);
-    if (!health) {
-        return exit_unproven;
-    }
-    if (options.format == "json") {
-        print_json(*health);
-    } else {
-        print(fmt::format("{}: {}\n", text_or(*health, "state", "?"), text_or(*health, "summary", "")));
     }
     return exit_of(text_or(*health, "state", ""));
 }

@@ -16,7 +16,7 @@ using reachd::cli_rules;
 enum takes : unsigned {
     nothing = 0,
     json = 1,      // --format text|json
-    nagios = 2,    // --format text|json|nagios
+    pollers = 2,   // --format text|json|nagios|checkmk|collectd
     selection = 4, // --catalogue, --requirement
     words = 8,     // what follows
 };
@@ -31,7 +31,7 @@ struct command {
 
 constexpr command commands[] = {
     {"status", reachd::command_status, json, "the site's answer, from the daemon", "reachctl status"},
-    {"health", reachd::command_health, nagios, "one line for monitoring systems",
+    {"health", reachd::command_health, pollers, "one line for monitoring systems",
      "reachctl health --format nagios"},
     {"report", reachd::command_report, json | selection, "every requirement, from the daemon",
      "reachctl report --requirement signaling"},
@@ -51,9 +51,9 @@ void add_query_options(CLI::App& app, const command& what, cli_query& query)
     if (what.options & json) {
         app.add_option("--format", query.format, "text or json")->check(CLI::IsMember({"text", "json"}));
     }
-    if (what.options & nagios) {
-        app.add_option("--format", query.format, "text, json or nagios")
-            ->check(CLI::IsMember({"text", "json", "nagios"}));
+    if (what.options & pollers) {
+        app.add_option("--format", query.format, "text, json, nagios, checkmk or collectd")
+            ->check(CLI::IsMember({"text", "json", "nagios", "checkmk", "collectd"}));
     }
     if (what.options & selection) {
         app.add_option("--catalogue", query.catalogue, "only this catalogue");

@@ -55,7 +55,7 @@ struct cli_rules {
 int command_rules(const cli_common& common, const cli_rules& options);
 
 struct cli_query {
-    std::string format = "text"; // text, json; health also nagios
+    std::string format = "text"; // text, json; health also nagios, checkmk, collectd
     std::string catalogue;
     std::string requirement;
     std::vector<std::string> words; // what follows the command: an endpoint's parts, or requirements

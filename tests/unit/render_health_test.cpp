@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/core/render_health.hpp"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace reachd {
+namespace {
+
+using nlohmann::json;
+
+json health_of(const char* state)
+{
+    return {
+        {"site", "denver"},
+        {"state", state},
+        {"summary", "14 of 16 rows pass"},
+        {"counts", {{"pass", 14}, {"fail", 1}, {"unproven", 1}, {"not_configured", 0}}},
+        {"endpoints", {{"total", 40}, {"pass", 38}}},
+        {"age_s", 12},
+        {"stale", false},
+    };
+}
+
+json report_of(const char* state, const char* sentence)
+{
+    const json row = {
+        {"id", "signaling"}, {"state", state}, {"sentence", sentence}, {"counts", {{"fail", 3}, {"total", 9}}}
+    };
+    return {{"catalogues", {{{"id", "eschat"}, {"requirements", {row}}}}}};
+}
+
+TEST(render_health, nagios_line_has_the_word_the_summary_and_performance_data_with_units)
+{
+    EXPECT_EQ(
+        render_nagios(health_of("not_ready")),
+        "REACHD CRITICAL - 14 of 16 rows pass | 'pass'=14;;;0;16 'fail'=1;;0;0;16 'unproven'=1;;;0;16 "
+        "'not_configured'=0;;;0;16 'endpoints_ok'=38;;;0;40 'age'=12s;;;0\n"
+    );
+}
+
+TEST(render_health, state_of_a_plugin_is_that_of_the_guidelines)
+{
+    EXPECT_EQ(plugin_state_of(health_of("ready")).code, 0);
+    EXPECT_EQ(plugin_state_of(health_of("unproven")).code, 1);
+    EXPECT_EQ(plugin_state_of(health_of("not_ready")).code, 2);
+    auto stale = health_of("ready");
+    stale["stale"] = true;
+    EXPECT_EQ(plugin_state_of(stale).code, 3);
+}
+
+TEST(render_health, before_the_first_round_the_age_is_unknown)
+{
+    auto young = health_of("unproven");
+    young["age_s"] = nullptr;
+    EXPECT_NE(render_nagios(young).find("'age'=U;;;0"), std::string::npos);
+    EXPECT_EQ(render_checkmk(young, {}).find("age"), std::string::npos);
+    EXPECT_NE(render_collectd(young, "h", "10").find("gauge-age_s\" interval=10 N:U\n"), std::string::npos);
+}
+
+TEST(render_health, checkmk_has_a_service_for_the_site_and_one_for_each_row)
+{
+    EXPECT_EQ(
+        render_checkmk(health_of("not_ready"), report_of("fail", "dropped at hop 2")),
+        "2 \"reachd site denver\" pass=14|fail=1|unproven=1|not_configured=0|age=12 14 of 16 rows pass\n"
+        "2 \"reachd eschat signaling\" failing=3;;;0;9 fail: dropped at hop 2\n"
+    );
+    const auto unproven = render_checkmk(health_of("unproven"), report_of("unproven", "x"));
+    EXPECT_NE(unproven.find("\n1 \"reachd eschat signaling\""), std::string::npos);
+    const auto unused = render_checkmk(health_of("ready"), report_of("not_configured", "x"));
+    EXPECT_NE(unused.find("\n0 \"reachd eschat signaling\""), std::string::npos);
+}
+
+TEST(render_health, rows_of_a_daemon_that_measured_nothing_lately_are_unknown_too)
+{
+    auto stale = health_of("ready");
+    stale["stale"] = true;
+    const auto lines = render_checkmk(stale, report_of("pass", "x"));
+    EXPECT_EQ(lines.substr(0, 2), "3 ");
+    EXPECT_NE(lines.find("\n3 \"reachd eschat signaling\""), std::string::npos);
+}
+
+TEST(render_health, what_a_peer_said_makes_no_line_no_service_and_no_performance_data)
+{
+    auto hostile = health_of("ready");
+    hostile["summary"] = "a\n2 \"x\" - y | 'fail'=9";
+    hostile["site"] = "d\" - \n0 \"e";
+    const auto nagios = render_nagios(hostile);
+    EXPECT_EQ(std::ranges::count(nagios, '\n'), 1);
+    EXPECT_EQ(std::ranges::count(nagios, '|'), 1);
+    const auto checkmk = render_checkmk(hostile, report_of("pass", "a\n0 \"x\" - y | z=1"));
+    EXPECT_EQ(std::ranges::count(checkmk, '\n'), 2);
+    EXPECT_EQ(checkmk.substr(0, checkmk.find(" pass=")).find('"', 3), checkmk.find(" pass=") - 1);
+    EXPECT_EQ(render_collectd(hostile, "a/b\n", "60").find("a/b"), std::string::npos);
+}
+
+TEST(render_health, collectd_gets_a_value_for_each_number)
+{
+    const auto lines = render_collectd(health_of("not_ready"), "host", "");
+    EXPECT_NE(lines.find("PUTVAL \"host/reachd/gauge-state\" interval=60 N:2\n"), std::string::npos);
+    EXPECT_NE(lines.find("PUTVAL \"host/reachd/gauge-fail\" interval=60 N:1\n"), std::string::npos);
+}
+
+} // namespace
+} // namespace reachd
