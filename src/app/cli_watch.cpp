@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/app/cli_link.hpp"
 
+#include "cli_watch_screen.hpp"
+
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <fmt/format.h>
 #include <thread>
+#include <unistd.h>
 
 namespace reachd {
 namespace {
@@ -87,6 +91,11 @@ bool follow(const cli_common& common, const page& format, std::string& why)
 
 int command_watch(const cli_common& common, const cli_query&)
 {
+    const char* terminal = std::getenv("TERM");
+    if (::isatty(STDIN_FILENO) && ::isatty(STDOUT_FILENO) && terminal &&
+        std::string_view{terminal} != "dumb") {
+        return watch_on_screen(common);
+    }
     const auto format = stdout_page(common.colour);
     std::string why;
     if (!follow(common, format, why)) {

@@ -266,6 +266,13 @@ std::string render_report(const json& report, const page& format)
     return out;
 }
 
+std::string render_row(const json& row, const page& format)
+{
+    std::string out;
+    add_row(out, row, format, columns_of(text_at(row, "id")));
+    return out;
+}
+
 std::string render_summary(const json& health, const page& format)
 {
     std::string out = answer_line(text_at(health, "state"), format) + '\n';

@@ -20,6 +20,8 @@ struct page {
 
 // The whole site: the answer first, then every row of every catalogue, failing rows with what to do.
 std::string render_report(const nlohmann::json& report, const page& format);
+// One row as it stands there.
+std::string render_row(const nlohmann::json& row, const page& format);
 // What a check has sent, from its report: one sentence and a line end; empty where the report does not say.
 std::string render_traffic(const nlohmann::json& report, const page& format);
 // One line a row, for `watch` and `status`.
