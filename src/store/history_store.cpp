@@ -106,7 +106,7 @@ std::int64_t history_store::subject_of(const row_key& row)
     return id;
 }
 
-void history_store::write_record(const history_record& one)
+void history_store::write_records(std::span<const history_record> records)
 {
     SQLite::Statement insert{
         *database_,
@@ -114,33 +114,41 @@ void history_store::write_record(const history_record& one)
         "port_last, ports, name, vantage, sentence, detail) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
         "?)"
     };
-    binder values{insert};
-    values << one.at << static_cast<std::int64_t>(one.kind) << subject_of({one.catalogue, one.requirement})
-           << one.state << one.before << one.since;
-    bind_target(values, one.target);
-    values << one.sentence << one.detail;
-    insert.exec();
+    for (const auto& one : records) {
+        binder values{insert};
+        values << one.at << static_cast<std::int64_t>(one.kind)
+               << subject_of({one.catalogue, one.requirement}) << one.state << one.before << one.since;
+        bind_target(values, one.target);
+        values << one.sentence << one.detail;
+        insert.exec();
+        insert.reset();
+        insert.clearBindings();
+    }
+}
+
+void history_store::write_samples(std::span<const round_sample> samples)
+{
+    SQLite::Statement insert{
+        *database_,
+        "INSERT OR REPLACE INTO sample(subject, width, at, rounds, rounds_pass, rounds_fail, pass, fail, "
+        "unproven, rtt_min, rtt_median, rtt_max) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    };
+    for (const auto& one : samples) {
+        binder{insert} << subject_of({one.catalogue, one.requirement}) << static_cast<std::int64_t>(one.width)
+                       << one.at << one.rounds << one.rounds_pass << one.rounds_fail << one.pass << one.fail
+                       << one.unproven << one.rtt_min << one.rtt_median << one.rtt_max;
+        insert.exec();
+        insert.reset();
+        insert.clearBindings();
+    }
 }
 
 stored<void> history_store::write(const history_batch& batch, wall_time now)
 {
     auto done = guarded([&] {
         SQLite::Transaction whole{*database_};
-        for (const auto& one : batch.records) {
-            write_record(one);
-        }
-        for (const auto& one : batch.samples) {
-            SQLite::Statement insert{
-                *database_,
-                "INSERT OR REPLACE INTO sample(subject, width, at, rounds, rounds_pass, rounds_fail, pass, "
-                "fail, unproven, rtt_min, rtt_median, rtt_max) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            };
-            binder{insert} << subject_of({one.catalogue, one.requirement})
-                           << static_cast<std::int64_t>(one.width) << one.at << one.rounds << one.rounds_pass
-                           << one.rounds_fail << one.pass << one.fail << one.unproven << one.rtt_min
-                           << one.rtt_median << one.rtt_max;
-            insert.exec();
-        }
+        write_records(batch.records);
+        write_samples(batch.samples);
         for (const auto& one : batch.sightings) {
             write_sighting(*database_, one);
         }
@@ -164,13 +172,14 @@ stored<history_memory> history_store::begin(wall_time now, const std::string& ve
         SQLite::Transaction whole{*database_};
         SQLite::Statement unfinished{*database_, "SELECT alive FROM session WHERE ended IS NULL"};
         while (unfinished.executeStep()) {
-            write_record({
+            const history_record stop{
                 .at = from_stored(unfinished.getColumn(0).getInt64()),
                 .kind = record_kind::stop,
                 .state = "unclean",
                 .sentence = "the daemon ended without a word at this time or a little later: it was killed, "
                             "or the power failed",
-            });
+            };
+            write_records({&stop, 1});
         }
         database_->exec("UPDATE session SET ended = alive WHERE ended IS NULL");
         SQLite::Statement insert{*database_, "INSERT INTO session(version, began, alive) VALUES(?, ?, ?)"};
@@ -221,12 +230,13 @@ stored<void> history_store::end(wall_time now)
 {
     return guarded([&] {
         SQLite::Transaction whole{*database_};
-        write_record({
+        const history_record stop{
             .at = now,
             .kind = record_kind::stop,
             .state = "clean",
             .sentence = "the daemon was asked to end",
-        });
+        };
+        write_records({&stop, 1});
         SQLite::Statement update{*database_, "UPDATE session SET alive = ?, ended = ? WHERE id = ?"};
         binder{update} << now << now << session_;
         update.exec();

@@ -181,7 +181,7 @@ stored<void> history_store::upkeep(wall_time now)
         compact_samples(now, sample_width::hour, sample_width::day, hourly_for);
         remove_old(now);
         shrink();
-        database_->execAndGet("PRAGMA optimize");
+        database_->exec("PRAGMA optimize");
     });
 }
 

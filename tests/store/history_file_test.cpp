@@ -153,7 +153,7 @@ INSTANTIATE_TEST_SUITE_P(
             }
         }
     ),
-    [](const auto& info) { return std::string{info.param.name}; }
+    [](const auto& tested) { return std::string{tested.param.name}; }
 );
 
 TEST_F(history_file_test, a_second_one_set_aside_in_the_same_second_gets_another_name)

@@ -2,6 +2,7 @@
 #include "store/history_fixture.hpp"
 
 #include <SQLiteCpp/SQLiteCpp.h>
+#include <algorithm>
 
 namespace reachd::test {
 namespace {

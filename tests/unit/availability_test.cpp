@@ -102,7 +102,7 @@ INSTANTIATE_TEST_SUITE_P(
             "up 0-10, unproven 10-20, up 20-60"
         }
     ),
-    [](const auto& info) { return std::string{info.param.name}; }
+    [](const auto& tested) { return std::string{tested.param.name}; }
 );
 
 TEST(availability, is_the_share_of_the_time_that_it_was_up_or_down)

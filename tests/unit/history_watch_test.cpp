@@ -4,6 +4,7 @@
 #include "reachd/core/history_record.hpp"
 #include "support/make.hpp"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 

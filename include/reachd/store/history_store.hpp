@@ -17,6 +17,7 @@
 #include <expected>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -78,7 +79,8 @@ public:
 
 private:
     std::int64_t subject_of(const row_key& row);
-    void write_record(const history_record& one);
+    void write_records(std::span<const history_record> records);
+    void write_samples(std::span<const round_sample> samples);
     void compact_samples(wall_time now, sample_width from, sample_width into, std::chrono::hours older_than);
     void remove_old(wall_time now);
     void shrink();
