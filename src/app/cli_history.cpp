@@ -16,13 +16,6 @@
 namespace reachd {
 namespace {
 
-std::string formatted(const std::tm& when, const char* form)
-{
-    std::array<char, 64> text{};
-    const auto length = std::strftime(text.data(), text.size(), form, &when);
-    return {text.data(), length};
-}
-
 std::tm local_parts(wall_time when)
 {
     const std::time_t seconds_since = std::chrono::floor<seconds>(when).time_since_epoch().count();
@@ -34,13 +27,19 @@ std::tm local_parts(wall_time when)
 std::string local_text(const std::string& utc)
 {
     const auto when = parse_time(utc);
-    return when ? formatted(local_parts(*when), "%Y-%m-%d %H:%M:%S") : utc;
+    if (!when) {
+        return utc;
+    }
+    const auto parts = local_parts(*when);
+    std::array<char, 32> text{};
+    return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &parts)};
 }
 
 std::string zone_text()
 {
     const auto here = local_parts(wall_now());
-    return fmt::format("{} ({})", formatted(here, "%Z"), formatted(here, "%z"));
+    std::array<char, 64> text{};
+    return {text.data(), std::strftime(text.data(), text.size(), "%Z (%z)", &here)};
 }
 
 local_time to_local(wall_time when)

@@ -419,12 +419,6 @@ asio::awaitable<void> daemon_process::shut_down()
 asio::awaitable<void> daemon_process::run()
 {
     asio::signal_set ends{context_, SIGTERM, SIGINT};
-    co_await history_.begin(make_history_options(where_, engine_->what().config, options_.version));
-    tasks_.spawn("schedule", keep_probing(engine_));
-    tasks_.spawn("reloads", watch_reloads());
-    if (const auto interval = watchdog_interval()) {
-        tasks_.spawn("watchdog", feed_watchdog(*interval));
-    }
     const auto rows = engine_->what().rows.size();
     log_.write(
         events::started,
@@ -433,6 +427,12 @@ asio::awaitable<void> daemon_process::run()
          {"config", where_.config.string()},
          {"runtime_dir", where_.runtime_dir.string()}}
     );
+    co_await history_.begin(make_history_options(where_, engine_->what().config, options_.version));
+    tasks_.spawn("schedule", keep_probing(engine_));
+    tasks_.spawn("reloads", watch_reloads());
+    if (const auto interval = watchdog_interval()) {
+        tasks_.spawn("watchdog", feed_watchdog(*interval));
+    }
     notify_service_manager("READY=1\nSTATUS=first measurements under way");
     co_await ends.async_wait(asio::as_tuple(asio::use_awaitable));
     // A second signal means now: nothing of it is lost that is on disk.

@@ -27,9 +27,9 @@ std::optional<wall_time> time_of(const json& params, const char* key)
     return parse_time(text_of(params, key)); // "" is none; its form was checked before
 }
 
-rpc_error wrong(const char* field, std::string message)
+rpc_error wrong(const char* field, const std::string& message)
 {
-    auto error = make_error(reasons::invalid_parameter, std::move(message));
+    auto error = make_error(reasons::invalid_parameter, fmt::format("'{}' {}", field, message));
     error.field = std::string{"params."} + field;
     return error;
 }
@@ -81,7 +81,7 @@ std::expected<history_question, rpc_error> read_question(const json& params)
     }
     query.how = parse_transport(text_of(params, "transport"));
     if (const auto word = read_kinds(text_of(params, "kinds"), query.kinds)) {
-        return std::unexpected(wrong("kinds", fmt::format("there is no kind '{}'", *word)));
+        return std::unexpected(wrong("kinds", fmt::format("has no kind '{}'", *word)));
     }
     query.from = time_of(params, "from");
     query.to = time_of(params, "to");
@@ -115,7 +115,7 @@ rpc_error not_one_row(const plan& what, const report_selection& select, const st
     if (rows.empty()) {
         return no_such_row(what, select);
     }
-    auto error = wrong("requirement", fmt::format("{} rows are named so", rows.size()));
+    auto error = wrong("requirement", fmt::format("names {} rows", rows.size()));
     error.hint =
         fmt::format("for example {}/{}", what.rows[rows.front()].catalogue, what.rows[rows.front()].id);
     return error;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/app/history_worker.hpp"
 
+#include <exception>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
@@ -144,7 +145,12 @@ stored<json> history_worker::answer(const history_question& question)
     if (!store_) {
         return std::unexpected(store_error{store_fault::unavailable, "the history is not open"});
     }
-    auto out = answer_history(*store_, question);
+    stored<json> out;
+    try {
+        out = answer_history(*store_, question);
+    } catch (const std::exception& thrown) { // nothing may leave this thread
+        out = std::unexpected(store_error{store_fault::refused, thrown.what()});
+    }
     if (!out && out.error().what == store_fault::corrupt) {
         broken_ = out.error();
     }

@@ -219,23 +219,36 @@ std::string addresses_text(const json& answer, const local_clock& clock)
     return out.empty() ? "no name was resolved yet\n" : out;
 }
 
-// The rows by catalogue, as a report has them.
-json as_report(const json& answer)
+std::string row_text(const json& row, const page& format, const local_clock& clock)
 {
-    json catalogues = json::array();
-    for (const auto& row : list_at(answer, "requirements")) {
-        const auto id = text_at(row, "catalogue");
-        if (catalogues.empty() || catalogues.back()["id"] != id) {
-            catalogues.push_back({{"id", id}, {"title", id}, {"requirements", json::array()}});
-        }
-        catalogues.back()["requirements"].push_back(row);
+    const auto state = text_at(row, "state");
+    auto out =
+        "  " +
+        paint(fmt::format("{:<8}", state == "not_configured" ? "blank" : state), ink_of(state), format.use);
+    out += "  " + text_at(row, "id");
+    if (const auto since = text_at(row, "since"); !since.empty()) {
+        out += ", since " + clock(since);
     }
+    return out + '\n' + indented(text_at(row, "sentence"), format);
+}
+
+std::string rows_text(const json& answer, const page& format, const local_clock& clock)
+{
     const auto site = answer.value("site", json());
-    return {
-        {"state", text_at(site, "state")},     {"sentence", text_at(site, "sentence")},
-        {"since", text_at(site, "since")},     {"generated", text_at(answer, "at")},
-        {"catalogues", std::move(catalogues)},
-    };
+    const auto state = text_at(site, "state");
+    std::string out = "\n";
+    if (!state.empty()) {
+        out += paint(state, ink_of(state), format.use) + '\n' + indented(text_at(site, "sentence"), format);
+    }
+    std::string catalogue;
+    for (const auto& row : list_at(answer, "requirements")) {
+        if (text_at(row, "catalogue") != catalogue) {
+            catalogue = text_at(row, "catalogue");
+            out += '\n' + catalogue + '\n';
+        }
+        out += row_text(row, format, clock);
+    }
+    return out + '\n';
 }
 
 std::string then_text(const json& answer, const page& format, const local_clock& clock)
@@ -254,7 +267,7 @@ std::string then_text(const json& answer, const page& format, const local_clock&
     for (const auto& line : wrap(out + ".", std::max(format.columns, narrowest))) {
         head += line + '\n';
     }
-    return head + '\n' + render_report(as_report(answer), format);
+    return head + rows_text(answer, format, clock);
 }
 
 } // namespace

@@ -130,7 +130,10 @@ condition records_wanted(SQLite::Database& database, const record_query& query)
         for (const auto one : query.kinds) {
             numbers.push_back(static_cast<int>(one));
         }
-        out.add(fmt::format("r.kind IN ({})", fmt::join(numbers, ",")));
+        // The plus keeps SQLite from an index that would have to be sorted, or that is wider than the row's.
+        const bool by_kind = numbers.size() == 1 && query.address.empty() && query.catalogue.empty() &&
+                             query.requirement.empty();
+        out.add(fmt::format("{}r.kind IN ({})", by_kind ? "" : "+", fmt::join(numbers, ",")));
     }
     if (query.after) {
         out.add("(r.at, r.id) < (?, ?)");
@@ -348,7 +351,7 @@ stored<std::vector<state_point>> history_store::points(const row_key& row, wall_
             *database_,
             "SELECT id, at, since, state FROM record WHERE subject = ?1 AND kind <= 1 AND at <= ?3 "
             "AND at >= coalesce((SELECT max(at) FROM record WHERE subject = ?1 AND kind <= 1 AND "
-            "at < ?2), ?2) ORDER BY at, id"
+            "at < ?2), ?2) ORDER BY at"
         };
         found.bind(1, subject);
         found.bind(2, to_stored(from));

@@ -11,10 +11,10 @@ namespace {
 
 using std::chrono::hours;
 
-constexpr hours whole_for{24};        // single rounds
-constexpr hours hourly_for{24 * 30};  // then days
-constexpr int removed_at_once = 5000; // entries of one transaction: some ten milliseconds
-constexpr double share_after = 0.9;   // of max_mb, so that the next hour fits
+constexpr hours whole_for{24};       // single rounds
+constexpr hours hourly_for{24 * 30}; // then days
+constexpr int removed_at_once = 500; // entries of one transaction: little more than is too much
+constexpr double share_after = 0.9;  // of max_mb, so that the next hour fits
 
 // Columns as samples() of history_queries.cpp reads them are not needed here: one row at a time is summed.
 std::vector<round_sample>

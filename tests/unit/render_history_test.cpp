@@ -106,7 +106,7 @@ TEST(render_history, availability_is_never_rounded_up_to_whole)
     EXPECT_TRUE(has(text, "0 %")) << text;
 }
 
-TEST(render_history, the_site_as_it_was_reads_as_a_report_and_says_when_nobody_looked)
+TEST(render_history, the_site_as_it_was_lists_every_row_and_says_when_nobody_looked)
 {
     json answer = {
         {"at", "2026-11-22T14:05:09.000Z"},
@@ -122,9 +122,18 @@ TEST(render_history, the_site_as_it_was_reads_as_a_report_and_says_when_nobody_l
     const auto text = shown(answer);
     EXPECT_TRUE(has(text, "reachd did not run then")) << text;
     EXPECT_TRUE(has(text, "2026-11-22 13:00:00")) << text;
-    EXPECT_TRUE(has(text, "FAIL  signaling")) << text;
+    EXPECT_TRUE(has(text, "fail      signaling")) << text;
     answer["requirements"] = json::array();
     EXPECT_TRUE(has(shown(answer), "nothing is known of that time"));
+}
+
+TEST(render_history, a_report_shows_the_note_on_a_failing_row)
+{
+    const json row = {
+        {"id", "signaling"}, {"state", "fail"}, {"acknowledged", {{"note", "ticket 4711"}, {"by", "ana"}}}
+    };
+    const json report = {{"catalogues", {{{"id", "cat"}, {"requirements", {row}}}}}};
+    EXPECT_TRUE(has(render_report(report, {.columns = 80}), "noted by ana: ticket 4711"));
 }
 
 TEST(render_history, what_a_peer_said_moves_no_cursor)
