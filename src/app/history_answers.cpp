@@ -7,6 +7,7 @@
 #include <array>
 #include <charconv>
 #include <fmt/format.h>
+#include <tuple>
 
 namespace reachd {
 namespace {
@@ -121,9 +122,12 @@ stored<json> outages_answer(history_store& store, const history_question& questi
     for (const auto& one : *found) {
         std::ranges::move(outages(one.spans), std::back_inserter(all));
     }
-    std::ranges::stable_sort(all, std::ranges::greater{}, &outage::start);
     const bool more = all.size() > query.limit;
-    all.resize(std::min(all.size(), query.limit));
+    const auto shown = all.begin() + static_cast<std::ptrdiff_t>(std::min(all.size(), query.limit));
+    std::ranges::partial_sort(all, shown, [](const outage& one, const outage& other) {
+        return std::tie(one.start, one.record) > std::tie(other.start, other.record);
+    });
+    all.erase(shown, all.end());
     json list = json::array();
     for (const auto& one : all) {
         const auto words = store.record(one.record);

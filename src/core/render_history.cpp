@@ -147,6 +147,10 @@ std::string percent(const json& window)
 std::string watched_share(const json& window)
 {
     const auto whole = number_at(window, "window_s");
+    const auto known = whole - number_at(window, "unknown_s");
+    if (known > 0 && known < whole / 100) {
+        return "< 1 %";
+    }
     return whole > 0 ? fmt::format("{:.0f} %", std::floor(100 * (1 - number_at(window, "unknown_s") / whole)))
                      : std::string{"-"};
 }

@@ -88,7 +88,9 @@ stored<std::unique_ptr<history_store>> open_checked(const fs::path& file, const 
 stored<std::unique_ptr<history_store>> open_history(const fs::path& file, const store_limits& limits)
 {
     std::error_code code;
-    fs::create_directories(file.parent_path(), code);
+    if (file.has_parent_path()) {
+        fs::create_directories(file.parent_path(), code);
+    }
     if (code) {
         return std::unexpected(
             store_error{

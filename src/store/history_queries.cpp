@@ -361,7 +361,7 @@ stored<std::vector<state_point>> history_store::points(const row_key& row, wall_
             out.push_back({
                 .at = from_stored(found.getColumn(1).getInt64()),
                 .since = from_stored(found.getColumn(2).getInt64()),
-                .is = standing_of(found.getColumn(3).getString()),
+                .is = standing_of(found.getColumn(3).getText()),
                 .record = found.getColumn(0).getInt64(),
             });
         }

@@ -24,7 +24,7 @@ CREATE TABLE record(
   vantage TEXT, sentence TEXT NOT NULL, detail TEXT NOT NULL);
 CREATE INDEX record_at ON record(at);
 CREATE INDEX record_subject ON record(subject, at);
-CREATE INDEX record_state ON record(subject, at, since, state) WHERE kind <= 1;
+CREATE INDEX record_state ON record(subject, at, since, state, kind) WHERE kind <= 1;
 CREATE INDEX record_kind ON record(kind, at);
 CREATE INDEX record_address ON record(address, at) WHERE address IS NOT NULL;
 CREATE TABLE sample(

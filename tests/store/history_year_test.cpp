@@ -83,7 +83,9 @@ TEST_F(history_year, of_two_catalogues_stays_under_200_MB)
         }
         records += batch.records.size();
         write(*store, batch, midnight);
-        ASSERT_TRUE(store->upkeep(midnight + std::chrono::hours{24}));
+        if (day % 7 == 0) { // reachd does it each hour
+            ASSERT_TRUE(store->upkeep(midnight + std::chrono::hours{24}));
+        }
     }
     const auto bytes = store->state()->bytes;
     std::printf(

@@ -117,7 +117,7 @@ TEST(history_watch, a_flapping_endpoint_is_bounded_and_summed_up)
         const auto batch = changed(watch, it, now + std::chrono::minutes{i});
         endpoints += count(batch, record_kind::endpoint);
         rows += count(batch, record_kind::requirement);
-        with_detail += batch.records[0].detail.empty() ? 0 : 1;
+        with_detail += batch.records[0].detail.empty() ? 0U : 1U;
         EXPECT_EQ(
             count(
                 watch.round_finished(it.what, it.site, 0, now + std::chrono::minutes{i}),
