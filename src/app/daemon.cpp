@@ -56,14 +56,17 @@ private:
     result<std::shared_ptr<engine>> make_engine(std::shared_ptr<const plan> what);
     control_callbacks make_control_callbacks();
     engine_listener make_listener();
+    history_desk::handlers make_history_handlers();
     std::optional<int> listen();
     asio::awaitable<void> watch_reloads();
     asio::awaitable<void> feed_watchdog(microseconds interval);
     asio::awaitable<void> keep_probing(std::shared_ptr<engine> work);
     asio::awaitable<void> retire(std::shared_ptr<engine> old);
     asio::awaitable<void> shut_down();
+    void tell(const event_kind& kind, severity level, const std::string& sentence, json fields);
     void tell_row(const row_change& change);
-    void log_row(json fields, const row_state& state, const flap_guard::permit& permit);
+    void
+    log_row(json fields, row_answer state, const std::string& sentence, const flap_guard::permit& permit);
     json row_fields(std::size_t row) const;
     void tell_idle(std::size_t row);
     void tell_site();
@@ -83,6 +86,7 @@ private:
     status_notice status_;
     asio::signal_set hangups_;
     task_group tasks_;
+    history_desk history_;
     control_server server_;
 };
 
@@ -102,6 +106,7 @@ daemon_process::daemon_process(
               tell_failure(task, text_of(what));
           }
       },
+      history_{context.get_executor(), make_history_handlers()},
       server_{context.get_executor(), {}, make_control_callbacks()}
 {
 }
@@ -115,6 +120,7 @@ control_callbacks daemon_process::make_control_callbacks()
             .started = started_,
             .present = [this] { return engine_; },
             .reload = [this] { return reload(); },
+            .history = &history_,
         };
         return run_command(std::move(context), std::move(request), std::move(caller));
     };
@@ -131,28 +137,48 @@ control_callbacks daemon_process::make_control_callbacks()
     return out;
 }
 
+history_desk::handlers daemon_process::make_history_handlers()
+{
+    return {
+        .present = [this] { return engine_; },
+        .tell = [this](
+                    const event_kind& kind, const std::string& sentence, json fields
+                ) { tell(kind, kind.level, sentence, fields); },
+    };
+}
+
 engine_listener daemon_process::make_listener()
 {
     engine_listener out;
     out.row_changed = [this](const row_change& change) { tell_row(change); };
     out.address_appeared = [this](std::size_t row, const std::string& what) {
-        log_.write(events::address_new, what, {{"requirement", engine_->what().rows[row].id}});
-        publish(events::address_new, {{"requirement", engine_->what().rows[row].id}, {"address", what}});
+        history_.address_appeared(row, what);
+        history_.after_kept([this, what, id = engine_->what().rows[row].id] {
+            log_.write(events::address_new, what, {{"requirement", id}});
+            publish(events::address_new, {{"requirement", id}, {"address", what}});
+        });
     };
-    out.refreshed = [this] { tell_status(); };
+    out.refreshed = [this] {
+        tell_status();
+        history_.refreshed();
+    };
     out.round_finished = [this](std::size_t row) {
+        history_.round_finished(row);
         tell_site();
         const auto& what = engine_->what().rows[row];
+        const auto& state = engine_->state().rows[row];
         log_row(
-            row_fields(row), engine_->state().rows[row],
+            row_fields(row), state.state, state.sentence,
             flaps_.settle(what.catalogue + '/' + what.id, steady::now())
         );
-        publish(
-            events::round_finished, {{"catalogue", what.catalogue},
-                                     {"requirement", what.id},
-                                     {"state", to_string(engine_->state().rows[row].state)}}
-        );
+        json fields = {
+            {"catalogue", what.catalogue},
+            {"requirement", what.id},
+            {"state", to_string(engine_->state().rows[row].state)}
+        };
+        history_.after_kept([this, fields = std::move(fields)] { publish(events::round_finished, fields); });
     };
+    out.sampled = [this](std::size_t row, const block_result& round) { history_.sampled(row, round); };
     out.idle_measured = [this](std::size_t row) { tell_idle(row); };
     out.failed = [this](const std::string& task, const std::string& what) { tell_failure(task, what); };
     return out;
@@ -165,23 +191,40 @@ void daemon_process::publish(const event_kind& kind, json fields)
     server_.publish("event", std::move(fields));
 }
 
+// What was told is on disk: a line of the log is never more than the history knows.
+void daemon_process::tell(const event_kind& kind, severity level, const std::string& sentence, json fields)
+{
+    history_.after_kept([this, &kind, level, sentence, fields = std::move(fields)] {
+        log_.write(kind, level, sentence, fields);
+        auto told = fields;
+        told["sentence"] = sentence;
+        publish(kind, std::move(told));
+    });
+}
+
 void daemon_process::tell_row(const row_change& change)
 {
     if (!engine_) {
         return; // still being set up
     }
+    history_.row_changed(change);
     const auto& what = engine_->what().rows[change.row];
     const auto& state = engine_->state().rows[change.row];
     auto fields = row_fields(change.row);
     fields["before"] = to_string(change.before);
-    log_row(fields, state, flaps_.change(what.catalogue + '/' + what.id, steady::now()));
-    auto told = fields;
-    told["sentence"] = state.sentence;
-    publish(events::verdict_changed, std::move(told));
+    const auto permit = flaps_.change(what.catalogue + '/' + what.id, steady::now());
+    history_.after_kept([this, permit, state = state.state, sentence = state.sentence, fields] {
+        log_row(fields, state, sentence, permit);
+        auto told = fields;
+        told["sentence"] = sentence;
+        publish(events::verdict_changed, std::move(told));
+    });
 }
 
 // A row that flaps is logged now and then, and once more when it has come to rest.
-void daemon_process::log_row(json fields, const row_state& state, const flap_guard::permit& permit)
+void daemon_process::log_row(
+    json fields, row_answer state, const std::string& sentence, const flap_guard::permit& permit
+)
 {
     if (!permit.now) {
         return;
@@ -189,9 +232,9 @@ void daemon_process::log_row(json fields, const row_state& state, const flap_gua
     if (permit.left_out > 0) {
         fields["left_out"] = permit.left_out;
     }
-    const auto level = state.state == row_answer::fail ? severity::warning : severity::info;
+    const auto level = state == row_answer::fail ? severity::warning : severity::info;
     const auto id = fields["requirement"].get<std::string>();
-    log_.write(events::verdict_changed, level, id + ": " + state.sentence, fields);
+    log_.write(events::verdict_changed, level, id + ": " + sentence, fields);
 }
 
 json daemon_process::row_fields(std::size_t row) const
@@ -208,6 +251,7 @@ void daemon_process::tell_idle(std::size_t row)
 {
     const auto& what = engine_->what().rows[row];
     const auto& state = engine_->state().rows[row];
+    history_.idle_measured(row);
     for (const auto& entry : idle_json(what, state, std::get<idle_timer>(what.what))) {
         json fields;
         for (const char* key :
@@ -215,22 +259,24 @@ void daemon_process::tell_idle(std::size_t row)
             fields[key] = entry[key];
         }
         const auto level = state.state == row_answer::fail ? severity::warning : severity::info;
-        log_.write(
-            events::idle_measured, level, what.id + ": " + entry["sentence"].get<std::string>(), fields
-        );
-        fields["sentence"] = entry["sentence"];
-        publish(events::idle_measured, std::move(fields));
+        history_.after_kept([this, level, id = what.id, sentence = entry["sentence"].get<std::string>(),
+                             fields] {
+            log_.write(events::idle_measured, level, id + ": " + sentence, fields);
+            auto told = fields;
+            told["sentence"] = sentence;
+            publish(events::idle_measured, std::move(told));
+        });
     }
 }
 
 void daemon_process::tell_site()
 {
+    history_.site_drawn();
     const auto& state = engine_->state();
     if (state.state != told_) {
         told_ = state.state;
         const auto level = told_ == site_answer::not_ready ? severity::warning : severity::info;
-        log_.write(events::site_changed, level, state.sentence, {{"state", to_string(state.state)}});
-        publish(events::site_changed, {{"state", to_string(state.state)}, {"sentence", state.sentence}});
+        tell(events::site_changed, level, state.sentence, {{"state", to_string(state.state)}});
     }
 }
 
@@ -355,6 +401,7 @@ asio::awaitable<parsed<std::size_t>> daemon_process::reload()
     tasks_.spawn("retire", retire(old));
     tasks_.spawn("schedule", keep_probing(engine_));
     const auto rows = engine_->what().rows.size();
+    history_.reloaded(make_history_options(where_, engine_->what().config, options_.version));
     log_.write(
         events::config_reloaded, fmt::format("{} requirements are in force", rows),
         {{"file", where_.config.string()}}
@@ -392,7 +439,9 @@ asio::awaitable<void> daemon_process::feed_watchdog(microseconds interval)
 asio::awaitable<void> daemon_process::shut_down()
 {
     notify_service_manager("STOPPING=1");
-    log_.write(events::stopping, "a signal asked for the end", json::object());
+    history_.after_kept([this] {
+        log_.write(events::stopping, "a signal asked for the end", json::object());
+    });
     const auto deadline = steady::now() + stop_time;
     hangups_.cancel();
     status_.close();
@@ -400,16 +449,12 @@ asio::awaitable<void> daemon_process::shut_down()
     co_await server_.stop(deadline);
     tasks_.cancel();
     co_await tasks_.join(deadline);
+    co_await history_.stop(steady::now() + stop_time);
 }
 
 asio::awaitable<void> daemon_process::run()
 {
     asio::signal_set ends{context_, SIGTERM, SIGINT};
-    tasks_.spawn("schedule", keep_probing(engine_));
-    tasks_.spawn("reloads", watch_reloads());
-    if (const auto interval = watchdog_interval()) {
-        tasks_.spawn("watchdog", feed_watchdog(*interval));
-    }
     const auto rows = engine_->what().rows.size();
     log_.write(
         events::started,
@@ -418,6 +463,12 @@ asio::awaitable<void> daemon_process::run()
          {"config", where_.config.string()},
          {"runtime_dir", where_.runtime_dir.string()}}
     );
+    co_await history_.begin(make_history_options(where_, engine_->what().config, options_.version));
+    tasks_.spawn("schedule", keep_probing(engine_));
+    tasks_.spawn("reloads", watch_reloads());
+    if (const auto interval = watchdog_interval()) {
+        tasks_.spawn("watchdog", feed_watchdog(*interval));
+    }
     notify_service_manager("READY=1\nSTATUS=first measurements under way");
     co_await ends.async_wait(asio::as_tuple(asio::use_awaitable));
     // A second signal means now: nothing of it is lost that is on disk.

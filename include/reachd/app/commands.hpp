@@ -7,6 +7,8 @@
 #pragma once
 
 #include "reachd/app/engine.hpp"
+#include "reachd/app/history_desk.hpp"
+#include "reachd/core/site_report.hpp"
 #include "reachd/net/control_server.hpp"
 
 #include <functional>
@@ -22,10 +24,15 @@ struct command_context {
     std::function<std::shared_ptr<engine>()> present;
     // Reads the files again; the faults when they have any.
     std::function<boost::asio::awaitable<parsed<std::size_t>>()> reload;
+    history_desk* history = nullptr; // outlives every request
 };
 
 boost::asio::awaitable<rpc_answer>
 run_command(command_context context, rpc_request request, control_caller caller);
+
+// The rows that a request names, and what to say where there are none.
+std::vector<std::size_t> rows_of(const plan& what, const report_selection& select);
+rpc_error no_such_row(const plan& what, const report_selection& select);
 
 // The present state for a subscriber.
 json subscription_snapshot(const engine& work);

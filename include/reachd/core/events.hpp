@@ -51,6 +51,21 @@ inline constexpr event_kind idle_measured{
     "idle.measured", severity::info, "a0954c5a3421477397fee9130a1bf51e",
     "a ladder has ended: what is known of an idle timer"
 };
+inline constexpr event_kind row_acknowledged{
+    "row.acknowledged", severity::info, "768fc35525f945ac931fb380e1fb80c3",
+    "somebody noted a failing row, or took the note away"
+};
+inline constexpr event_kind history_unavailable{
+    "history.unavailable", severity::error, "46c02d50f92744f7b41205cd550ed2ce",
+    "the history cannot be written; measuring goes on without it"
+};
+inline constexpr event_kind history_available{
+    "history.available", severity::info, "bd49014522354b5e9ed19fa118c97323", "the history is written again"
+};
+inline constexpr event_kind history_set_aside{
+    "history.aside", severity::error, "9ff8bc63787b4132a7374de852b9b23a",
+    "a corrupt history was renamed, and a new one begun"
+};
 inline constexpr event_kind config_reloaded{
     "config.reloaded", severity::info, "05bdf78f45ce4f17ae18222efc826b22",
     "the files were read again and are in force"
@@ -74,9 +89,14 @@ inline constexpr event_kind probe_asked{
 } // namespace events
 
 inline constexpr std::array all_events{
-    events::started,         events::stopping,        events::task_failed,    events::verdict_changed,
-    events::site_changed,    events::address_new,     events::round_finished, events::idle_measured,
-    events::config_reloaded, events::config_rejected, events::root_missing,   events::control_change,
+    events::started,           events::stopping,
+    events::task_failed,       events::verdict_changed,
+    events::site_changed,      events::address_new,
+    events::round_finished,    events::idle_measured,
+    events::row_acknowledged,  events::history_unavailable,
+    events::history_available, events::history_set_aside,
+    events::config_reloaded,   events::config_rejected,
+    events::root_missing,      events::control_change,
     events::probe_asked,
 };
 
