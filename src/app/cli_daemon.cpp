@@ -77,18 +77,6 @@ int print_nagios(const json& health)
     return state.code;
 }
 
-json selection(const cli_query& options)
-{
-    json params = json::object();
-    if (!options.catalogue.empty()) {
-        params["catalogue"] = options.catalogue;
-    }
-    if (!options.requirement.empty()) {
-        params["requirement"] = options.requirement;
-    }
-    return params;
-}
-
 // "tcp 1.2.3.4 443" as given on the command line, or "1.2.3.4:443", "[::1]:443" for TCP.
 std::optional<json> endpoint_params(const std::vector<std::string>& words)
 {
@@ -164,20 +152,6 @@ int command_health(const cli_common& common, const cli_query& options)
         print(fmt::format("{}: {}\n", text_or(*health, "state", "?"), text_or(*health, "summary", "")));
     }
     return exit_of(text_or(*health, "state", ""));
-}
-
-int command_report(const cli_common& common, const cli_query& options)
-{
-    const auto report = ask_daemon(common, "report", selection(options), usual_wait);
-    if (!report) {
-        return exit_unproven;
-    }
-    if (options.format == "json") {
-        print_json(*report);
-    } else {
-        print(render_report(*report, stdout_page(common.colour)));
-    }
-    return exit_of(text_or(*report, "state", ""));
 }
 
 int command_endpoint(const cli_common& common, const cli_query& options)

@@ -30,13 +30,6 @@ std::string observation_item(const json& seen)
     );
 }
 
-// What does not pass is what one looks for: it is told first, and it alone is printed.
-bool is_passable(const json& endpoint)
-{
-    const auto verdict = text_at(endpoint, "verdict");
-    return verdict == "open" || verdict == "closed" || verdict == "permitted";
-}
-
 // Whose evidence it is where it stands for that of others too.
 std::string stands_for(const endpoint_group& group)
 {

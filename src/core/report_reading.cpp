@@ -154,6 +154,12 @@ std::vector<endpoint_group> groups_of(const json& row)
     return merged(std::move(out));
 }
 
+bool is_passable(const json& endpoint)
+{
+    const auto verdict = text_at(endpoint, "verdict");
+    return verdict == "open" || verdict == "closed" || verdict == "permitted";
+}
+
 std::size_t observations_of(const json& row)
 {
     std::size_t count = 0;

@@ -40,6 +40,8 @@ struct endpoint_group {
 };
 // In the order of the report.
 std::vector<endpoint_group> groups_of(const json& row);
+// "open", "closed" or "permitted": told last, as what does not pass is what one looks for.
+bool is_passable(const json& endpoint);
 std::size_t observations_of(const json& row);
 
 // "2001-2010,2200"

@@ -92,6 +92,33 @@ std::string run_target(const json& run, const std::string& transport)
     return vantage.empty() ? out : out + " via " + vantage;
 }
 
+std::string left_open(const json& endpoint)
+{
+    const auto verdict = text_at(endpoint, "verdict");
+    const bool placed = !object_at(endpoint, "where").empty();
+    if (verdict == "open") {
+        return text_at(endpoint, "stage") == "handshake"
+                 ? "nothing, where the certificate was verified; else a proxy that is as far away as the "
+                   "destination"
+                 : "a proxy that is as far away as the destination";
+    }
+    if (verdict == "closed" && text_at(endpoint, "blame") != "service") {
+        return "a firewall that sends the RST in the destination's name";
+    }
+    if (verdict == "permitted") {
+        return "a host that is dead, its own filter on UDP, or a drop of all to that address beyond the edge";
+    }
+    if (verdict == "blocked") {
+        return placed ? "" : "a destination that is down";
+    }
+    if (verdict == "intercepted") {
+        return "a service that really has a private issuer (tls.extra_ca_files) or really lives in private "
+               "space "
+               "(private_answers)";
+    }
+    return verdict == "unresolved" ? "which side of DNS is at fault" : "";
+}
+
 std::string group_words(const endpoint_group& group)
 {
     const auto& one = *group.most_seen;
@@ -151,7 +178,8 @@ std::string time_words(const std::string& time)
 std::string how_asked(const json& observation)
 {
     if (observation.contains("hop_limit")) {
-        return fmt::format("sent with {} hops allowed", number_at(observation, "hop_limit"));
+        const auto hops = number_at(observation, "hop_limit");
+        return fmt::format("sent with {} {} allowed", hops, hops == 1 ? "hop" : "hops");
     }
     if (observation.contains("min_ttl")) {
         return fmt::format("only TTL {} and more heard", number_at(observation, "min_ttl"));

@@ -20,6 +20,8 @@ std::string blame_words(const std::string& blame);
 std::string ask_words(const nlohmann::json& row);
 // "between hop 1 (10.77.1.1) and hop 2 (100.64.0.1)", "at hop 1 (10.77.1.1)"; empty for null.
 std::string where_words(const nlohmann::json& where);
+// What a verdict leaves open (docs/VERDICTS.md); empty where it says so itself.
+std::string left_open(const nlohmann::json& endpoint);
 // "tcp 443 to maps.googleapis.com (2 addresses) via voice"
 std::string run_target(const nlohmann::json& run, const std::string& transport);
 // "tcp 443 to maps.googleapis.com (142.250.0.10) and 2 more: open"
