@@ -103,10 +103,14 @@ std::string evidence(const json& row)
     }
     const auto endpoints = list_at(row, "endpoints").size();
     const auto observations = observations_of(row);
+    const auto summary = observations == 0
+                           ? std::string{"what DNS said"}
+                           : fmt::format(
+                                 "{} {}, {} {}", endpoints, endpoints == 1 ? "endpoint" : "endpoints",
+                                 observations, observations == 1 ? "observation" : "observations"
+                             );
     return fmt::format(
-        "<details class=\"evidence\"><summary>Evidence: {} {}, {} {}</summary>\n{}</details>\n", endpoints,
-        endpoints == 1 ? "endpoint" : "endpoints", observations,
-        observations == 1 ? "observation" : "observations", inside
+        "<details class=\"evidence\"><summary>Evidence: {}</summary>\n{}</details>\n", summary, inside
     );
 }
 

@@ -129,6 +129,11 @@ std::string draw_part(const part& one, double x, double wide)
             x + wide - 1, strip_height - 2
         );
     }
+    if (css == "unproven") {
+        out += fmt::format(
+            "<path class=\"part-dashes\" d=\"M{:.1f} {}H{:.1f}\"/>", x + 3, strip_height / 2, x + wide - 3
+        );
+    }
     return out + '\n';
 }
 
