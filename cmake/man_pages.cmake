@@ -27,7 +27,7 @@ endfunction()
 
 file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/man)
 man_page(reachd 8 CLI.md "probes what a site must reach, and says what it can prove" only "reachd|Environment")
-man_page(reachctl 1 CLI.md "asks what a site can and cannot reach" without "reachd|Not there yet")
+man_page(reachctl 1 CLI.md "asks what a site can and cannot reach" without reachd)
 man_page(reachd-reflector 8 REFLECTOR.md "the server outside the site that speaks first after silence")
 man_page(reachd.json 5 CONFIGURATION.md "configuration of a site")
 man_page(reachd-catalogue 5 CATALOGUES.md "what a vendor requires of a site, as a file")

@@ -1,75 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "reachd/app/cli.hpp"
+#include "reachd/app/cli_output.hpp"
 #include "reachd/app/site_check.hpp"
 #include "reachd/core/dry_run.hpp"
 #include "reachd/core/json.hpp"
 
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
-#include <fmt/format.h>
-#include <fstream>
 
 namespace reachd {
 namespace {
 
-std::string jsonl(const json& report)
-{
-    std::string out;
-    for (const auto& one : report["catalogues"]) {
-        for (auto row : one["requirements"]) {
-            row["catalogue"] = one["id"];
-            row["site"] = report["site"];
-            row["generated"] = report["generated"];
-            out += dump(row) + '\n';
-        }
-    }
-    return out;
-}
-
-std::string text_of(const json& report, const cli_check& options, const page& format)
-{
-    if (options.format == "json") {
-        return dump(report, 2) + '\n';
-    }
-    if (options.format == "jsonl") {
-        return jsonl(report);
-    }
-    return render_report(report, format) + '\n' + render_traffic(report, format);
-}
-
 // Sends nothing: also not to DNS.
 int tell_dry_run(const cli_common& common, const cli_check& options, const plan& what)
 {
-    if (options.format == "jsonl") {
+    const auto form = chosen_format(options.format, options.output);
+    if (form != report_format::table && form != report_format::json_text) {
         std::fputs("reachctl: --dry-run has the formats table and json\n", stderr);
         return exit_usage;
     }
     const auto told = dry_run_of(
         what, options.quick || options.fast ? dry_run_ladders::left_out : dry_run_ladders::measured
     );
-    const auto text =
-        options.format == "json" ? dump(told, 2) + '\n' : render_dry_run(told, stdout_page(common.colour));
+    const auto text = form == report_format::json_text ? dump(told, 2) + '\n'
+                                                       : render_dry_run(told, stdout_page(common.colour));
     return write_out(text, options.output) == 0 ? exit_ready : exit_unproven;
 }
 
 } // namespace
-
-int write_out(const std::string& text, const std::string& file)
-{
-    if (file.empty()) {
-        std::fwrite(text.data(), 1, text.size(), stdout);
-        return std::fflush(stdout) == 0 ? 0 : 1;
-    }
-    std::ofstream stream{file, std::ios::binary | std::ios::trunc};
-    stream << text;
-    stream.close();
-    if (!stream) {
-        std::fprintf(stderr, "reachctl: cannot write %s: %s\n", file.c_str(), std::strerror(errno));
-        return 1;
-    }
-    return 0;
-}
 
 int exit_of(const std::string& site_state)
 {
@@ -86,13 +42,18 @@ int command_check(const cli_common& common, const cli_check& options)
         }
         return exit_faulty_files;
     }
+    const auto before = read_baseline(options.baseline);
+    if (before.faulty) {
+        return exit_faulty_files;
+    }
+    const auto form = chosen_format(options.format, options.output);
     progress_line line;
     check_options wanted{
         .only = options.only,
         .vantage = options.vantage,
         .quick = options.quick,
         .fast = options.fast,
-        .detail = options.format == "table" ? report_detail::runs : report_detail::endpoints,
+        .detail = form == report_format::table ? report_detail::runs : report_detail::endpoints,
     };
     wanted.progressed = [&line](const progress& now) { line.show(now); };
     const auto narrowed = narrow(**site, wanted);
@@ -112,11 +73,7 @@ int command_check(const cli_common& common, const cli_check& options)
     for (const auto& warning : result->warnings) {
         std::fprintf(stderr, "reachctl: %s\n", warning.c_str());
     }
-    auto format = stdout_page(common.colour);
-    if (!options.output.empty()) {
-        format.use = colour::off;
-    }
-    if (write_out(text_of(result->report, options, format), options.output) != 0) {
+    if (write_report(common, result->report, form, options.output, before) != 0) {
         return exit_unproven;
     }
     if (result->interrupted) {

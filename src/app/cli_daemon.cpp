@@ -34,18 +34,6 @@ long long number_or(const json& from, const char* key, long long otherwise)
     return found != from.end() && found->is_number() ? found->get<long long>() : otherwise;
 }
 
-json selection(const cli_query& options)
-{
-    json params = json::object();
-    if (!options.catalogue.empty()) {
-        params["catalogue"] = options.catalogue;
-    }
-    if (!options.requirement.empty()) {
-        params["requirement"] = options.requirement;
-    }
-    return params;
-}
-
 // "tcp 1.2.3.4 443" as given on the command line, or "1.2.3.4:443", "[::1]:443" for TCP.
 std::optional<json> endpoint_params(const std::vector<std::string>& words)
 {
@@ -98,20 +86,6 @@ int command_status(const cli_common& common, const cli_query& options)
         print(render_summary(*health, stdout_page(common.colour)));
     }
     return exit_of(text_or(*health, "state", ""));
-}
-
-int command_report(const cli_common& common, const cli_query& options)
-{
-    const auto report = ask_daemon(common, "report", selection(options), usual_wait);
-    if (!report) {
-        return exit_unproven;
-    }
-    if (options.format == "json") {
-        print_json(*report);
-    } else {
-        print(render_report(*report, stdout_page(common.colour)));
-    }
-    return exit_of(text_or(*report, "state", ""));
 }
 
 int command_endpoint(const cli_common& common, const cli_query& options)

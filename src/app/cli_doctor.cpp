@@ -27,8 +27,6 @@ namespace reachd {
 
 namespace asio = boost::asio;
 
-namespace {
-
 const char* word_of(health how)
 {
     switch (how) {
@@ -38,6 +36,8 @@ const char* word_of(health how)
     }
     return "?";
 }
+
+namespace {
 
 template <class T>
 T run(asio::awaitable<T> task)
@@ -219,6 +219,8 @@ void check_trust(const plan* what, std::vector<finding>& out)
     }
 }
 
+} // namespace
+
 std::vector<finding> examine(const paths& where)
 {
     std::vector<finding> out;
@@ -247,8 +249,6 @@ std::vector<finding> examine(const paths& where)
     }
     return out;
 }
-
-} // namespace
 
 int command_doctor(const cli_common& common, const cli_query& options)
 {

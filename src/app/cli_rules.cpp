@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/app/cli.hpp"
 #include "reachd/app/cli_link.hpp"
+#include "reachd/app/report_file.hpp"
 #include "reachd/app/site_check.hpp"
 #include "reachd/core/json.hpp"
 #include "reachd/core/rules.hpp"
@@ -9,13 +10,9 @@
 #include "reachd/net/wall_clock.hpp"
 
 #include <algorithm>
-#include <array>
 #include <boost/asio/io_context.hpp>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <fmt/format.h>
-#include <fstream>
 
 namespace reachd {
 
@@ -23,8 +20,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-// A report of 100,000 endpoints with their evidence has about that many bytes.
-constexpr std::size_t most_report_bytes = 128U << 20U;
 constexpr seconds server_time{5};
 constexpr seconds system_time{12}; // getaddrinfo asks one silent server after the other
 
@@ -34,35 +29,13 @@ int refuse(const std::string& sentence, int code)
     return code;
 }
 
-std::expected<std::string, std::string> read_whole(const std::string& file)
-{
-    std::ifstream stream{file, std::ios::binary};
-    std::string text;
-    std::array<char, 65536> part{};
-    while (stream && text.size() <= most_report_bytes) {
-        stream.read(part.data(), part.size());
-        text.append(part.data(), static_cast<std::size_t>(stream.gcount()));
-    }
-    if (!stream.eof()) {
-        const bool large = text.size() > most_report_bytes;
-        return std::unexpected(
-            fmt::format("{}: {}", file, large ? "larger than any report" : std::strerror(errno))
-        );
-    }
-    return text;
-}
-
 std::expected<findings_of_report, std::string> read_report(const std::string& file)
 {
-    const auto text = read_whole(file);
-    if (!text) {
-        return std::unexpected(text.error());
+    const auto report = read_report_file(file);
+    if (!report) {
+        return std::unexpected(report.error());
     }
-    const auto parsed_text = parse_json(*text, file, comments::refused);
-    if (!parsed_text) {
-        return std::unexpected(to_text(parsed_text.error().front()));
-    }
-    auto found = parse_findings(parsed_text->value);
+    auto found = parse_findings(*report);
     if (!found) {
         return std::unexpected(fmt::format("{}: {}", file, found.error().detail));
     }

@@ -2,6 +2,8 @@
 // doctor_findings.hpp: what `reachctl doctor` says, and the part of it that is about sockets.
 #pragma once
 
+#include "reachd/app/files.hpp"
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -19,6 +21,11 @@ struct finding {
     std::string topic;
     std::string sentence;
 };
+
+const char* word_of(health how);
+
+// All of it: it sends one DNS question to each server and one datagram on loopback.
+std::vector<finding> examine(const paths& where);
 
 // What this kernel lets this user ask of a socket, and what cannot be told without it.
 void check_sockets(std::vector<finding>& out);

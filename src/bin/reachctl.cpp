@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "command_table.hpp"
 #include "reachd/app/cli.hpp"
+#include "reachd/core/report_formats.hpp"
 #include "reachd/core/rules.hpp"
 
 #include <CLI/CLI.hpp>
@@ -7,20 +9,23 @@
 namespace {
 
 using reachd::cli_acknowledge;
+using reachd::cli_bundle;
 using reachd::cli_check;
 using reachd::cli_common;
+using reachd::cli_diff;
+using reachd::cli_explain;
 using reachd::cli_history;
 using reachd::cli_idle;
 using reachd::cli_query;
+using reachd::cli_report;
 using reachd::cli_rules;
 
 // Which options of a query a command has.
 enum takes : unsigned {
     nothing = 0,
-    json = 1,      // --format text|json
-    pollers = 2,   // --format text|json|nagios|checkmk|collectd
-    selection = 4, // --catalogue, --requirement
-    words = 8,     // what follows
+    json = 1,    // --format text|json
+    pollers = 2, // --format text|json|nagios|checkmk|collectd
+    words = 4,   // what follows
 };
 
 struct command {
@@ -35,8 +40,6 @@ constexpr command commands[] = {
     {"status", reachd::command_status, json, "the site's answer, from the daemon", "reachctl status"},
     {"health", reachd::command_health, pollers, "one line for monitoring systems",
      "reachctl health --format nagios"},
-    {"report", reachd::command_report, json | selection, "every requirement, from the daemon",
-     "reachctl report --requirement signaling"},
     {"endpoint", reachd::command_endpoint, json | words, "one endpoint with all its evidence",
      "reachctl endpoint tcp 54.215.171.160 443"},
     {"watch", reachd::command_watch, nothing, "what changes, as it changes", "reachctl watch"},
@@ -57,25 +60,57 @@ void add_query_options(CLI::App& app, const command& what, cli_query& query)
         app.add_option("--format", query.format, "text, json, nagios, checkmk or collectd")
             ->check(CLI::IsMember({"text", "json", "nagios", "checkmk", "collectd"}));
     }
-    if (what.options & selection) {
-        app.add_option("--catalogue", query.catalogue, "only this catalogue");
-        app.add_option("--requirement", query.requirement, "only this requirement");
-    }
     if (what.options & words) {
         app.add_option("what", query.words, "as in the example");
     }
 }
 
+// The forms of a report, "text" among them as it was before.
+void add_report_options(CLI::App& one, std::string& format, std::string& output, std::string& baseline)
+{
+    one.add_option("--format", format, reachd::report_format_list())
+        ->check(CLI::IsMember({"table", "json", "jsonl", "junit", "csv", "html", "markdown", "text"}));
+    one.add_option(
+        "--output", output, "write to this file; its extension tells the format where --format does not"
+    );
+    one.add_option("--baseline", baseline, "an older report as JSON: tell what changed since");
+}
+
+void add_report(CLI::App& app, cli_report& report)
+{
+    auto* one = app.add_subcommand("report", "every requirement, from the daemon");
+    one->footer("Example: reachctl report --output report.html");
+    one->add_option("--catalogue", report.catalogue, "only this catalogue");
+    one->add_option("--requirement", report.requirement, "only this requirement");
+    add_report_options(*one, report.format, report.output, report.baseline);
+}
+
+void add_diff(CLI::App& app, cli_diff& diff)
+{
+    auto* one = app.add_subcommand("diff", "what changed between two reports");
+    one->footer("Example: reachctl diff monday.json today.json");
+    one->add_option("before", diff.before, "a report as JSON")->required();
+    one->add_option("after", diff.after, "a later one")->required();
+    one->add_option("--format", diff.format, "text or json")->check(CLI::IsMember({"text", "json"}));
+}
+
+void add_explain(CLI::App& app, cli_explain& explain)
+{
+    auto* one =
+        app.add_subcommand("explain", "the evidence of one requirement in order, to paste into a ticket");
+    one->footer("Example: reachctl explain signaling --report report.json");
+    one->add_option("requirement", explain.row, "its id, or catalogue/id")->required();
+    one->add_option("--report", explain.report, "a report as JSON, in place of the daemon's");
+}
+
 void add_check(CLI::App& app, cli_check& check)
 {
     auto* one = app.add_subcommand("check", "check the whole site now, without a daemon");
-    one->footer("Example: reachctl check --only signaling --format json --output signaling.json");
+    one->footer("Example: reachctl check --only signaling --output signaling.html");
     one->add_option("--only", check.only, "only this requirement; may be given again")
         ->allow_extra_args(false);
     one->add_option("--vantage", check.vantage, "only from this vantage of the configuration");
-    one->add_option("--format", check.format, "table, json or jsonl")
-        ->check(CLI::IsMember({"table", "json", "jsonl"}));
-    one->add_option("--output", check.output, "write to this file instead of stdout");
+    add_report_options(*one, check.format, check.output, check.baseline);
     one->add_flag("--quick", check.quick, "leave out what needs a long wait (it is then unproven)");
     one->add_flag("--dry-run", check.dry_run, "tell what would be sent, and send nothing");
     one->add_flag("--fast", check.fast, "lift the pacing: firewalls may take the check for a port scan");
@@ -146,16 +181,43 @@ void add_rules(CLI::App& app, cli_rules& rules)
     one->add_option("--output", rules.output, "write to this file instead of stdout");
 }
 
+void add_support_bundle(CLI::App& app, cli_bundle& bundle)
+{
+    auto* one =
+        app.add_subcommand("support-bundle", "what support asks for, without secrets: the list first");
+    one->footer("Example: reachctl support-bundle --output support.tar.gz");
+    one->add_option("--output", bundle.output, "the .tar.gz to write; without it only the list is shown");
+    one->add_option("--log", bundle.log, "a log file whose last lines go in");
+    one->add_flag_callback(
+        "--redact-addresses", [&bundle] { bundle.addresses = reachd::site_addresses::masked; },
+        "name the site's own addresses instead of telling them"
+    );
+}
+
+void add_completions(CLI::App& app, std::string& shell)
+{
+    auto* one = app.add_subcommand("completions", "a script that completes these commands in a shell");
+    one->footer("Example: reachctl completions bash > /etc/bash_completion.d/reachctl");
+    one->add_option("shell", shell, "bash, zsh or fish")
+        ->required()
+        ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+}
+
 } // namespace
 
 int main(int count, char** arguments)
 {
-    cli_common common;
+    cli_common common{.version = REACHD_VERSION};
     cli_check check;
     cli_idle idle;
     cli_history history;
     cli_acknowledge acknowledge;
     cli_rules rules;
+    cli_report report;
+    cli_diff diff;
+    cli_explain explain;
+    cli_bundle bundle;
+    std::string shell;
     std::array<cli_query, std::size(commands)> queries;
 
     CLI::App app{"Proves what a site can and cannot reach.\nExit codes: 0 ready, 2 not ready, 3 unproven or "
@@ -182,6 +244,11 @@ int main(int count, char** arguments)
     add_history(app, history);
     add_acknowledge(app, acknowledge);
     add_rules(app, rules);
+    add_report(app, report);
+    add_diff(app, diff);
+    add_explain(app, explain);
+    add_support_bundle(app, bundle);
+    add_completions(app, shell);
     for (std::size_t i = 0; i < std::size(commands); ++i) {
         auto* one = app.add_subcommand(commands[i].name, commands[i].help);
         one->footer(std::string{"Example: "} + commands[i].example);
@@ -206,6 +273,22 @@ int main(int count, char** arguments)
     }
     if (app.got_subcommand("rules")) {
         return command_rules(common, rules);
+    }
+    if (app.got_subcommand("report")) {
+        return command_report(common, report);
+    }
+    if (app.got_subcommand("diff")) {
+        return command_diff(common, diff);
+    }
+    if (app.got_subcommand("support-bundle")) {
+        return command_support_bundle(common, bundle);
+    }
+    if (app.got_subcommand("completions")) {
+        const auto table = reachd::table_of(app, "reachctl");
+        return reachd::write_out(reachd::render_completions(table, *reachd::parse_shell(shell)), "");
+    }
+    if (app.got_subcommand("explain")) {
+        return command_explain(common, explain);
     }
     for (std::size_t i = 0; i < std::size(commands); ++i) {
         if (app.got_subcommand(commands[i].name)) {

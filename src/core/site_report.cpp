@@ -36,7 +36,7 @@ json run_json(const run& one)
     for (const auto& address : one.addresses) {
         addresses.push_back(to_text(address));
     }
-    return {
+    json out = {
         {"destination", one.destination},
         {"addresses", std::move(addresses)},
         {"vantage", text_or_null(one.vantage)},
@@ -48,6 +48,10 @@ json run_json(const run& one)
         {"sentence", one.judged.sentence},
         {"result", one.passes ? "pass" : one.fails ? "fail" : "unproven"},
     };
+    if (!one.needed) {
+        out["needed"] = false;
+    }
+    return out;
 }
 
 std::optional<ip_address> synthesised_from(const site_state& site, const endpoint_state& one)

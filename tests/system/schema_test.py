@@ -62,6 +62,7 @@ class Schemas(unittest.TestCase):
         self.catalogue = validator("catalogue.schema.json")
         self.site = validator("reachd.schema.json")
         self.reflector = validator("reflector.schema.json")
+        self.report = validator("report.schema.json")  # reports_test.py holds real ones against it
 
     def refuses(self, schema, document, change):
         changed = copy.deepcopy(document)
@@ -107,7 +108,7 @@ class Schemas(unittest.TestCase):
             self.assertEqual(int(values[at]), member["default"], key)
 
     def test_close_and_describe_every_object(self):
-        for schema in (self.catalogue.schema, self.site.schema, self.reflector.schema):
+        for schema in (self.catalogue.schema, self.site.schema, self.reflector.schema, self.report.schema):
             for where, found in every_object(schema):
                 with self.subTest(where):
                     self.assertIn("additionalProperties", found)

@@ -8,6 +8,7 @@
 #include "reachd/app/files.hpp"
 #include "reachd/app/terminal.hpp"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -23,14 +24,16 @@ inline constexpr int exit_faulty_files = 78; // EX_CONFIG of sysexits.h
 struct cli_common {
     path_options where;
     colour_choice colour = colour_choice::automatic;
-    std::string socket; // "" for the runtime directory's
+    std::string socket;  // "" for the runtime directory's
+    std::string version; // of reachctl
 };
 
 struct cli_check {
     std::vector<std::string> only;
     std::string vantage;
-    std::string format = "table"; // table, json, jsonl
-    std::string output;           // a file; "" for stdout
+    std::string format;   // of report_format; "": the output's extension tells, else table
+    std::string output;   // a file; "" for stdout
+    std::string baseline; // a file with an older report; ""
     bool quick = false;
     bool fast = false;
     bool dry_run = false; // tell what would be sent, and send nothing
@@ -54,15 +57,46 @@ struct cli_rules {
 };
 int command_rules(const cli_common& common, const cli_rules& options);
 
-struct cli_query {
-    std::string format = "text"; // text, json; health also nagios, checkmk, collectd
+struct cli_report {
     std::string catalogue;
     std::string requirement;
+    std::string format;   // as of cli_check
+    std::string output;   // a file; "" for stdout
+    std::string baseline; // a file with an older report; ""
+};
+int command_report(const cli_common& common, const cli_report& options);
+
+struct cli_diff {
+    std::string before; // files
+    std::string after;
+    std::string format = "text"; // text, json
+};
+int command_diff(const cli_common& common, const cli_diff& options);
+
+struct cli_explain {
+    std::string row;    // id or catalogue/id
+    std::string report; // a file; "" for the daemon's
+};
+int command_explain(const cli_common& common, const cli_explain& options);
+
+enum class site_addresses : std::uint8_t {
+    told,
+    masked, // those that are not global: "site-address-1"
+};
+
+struct cli_bundle {
+    std::string output; // a .tar.gz; "": only the list
+    std::string log;    // a file whose end goes in
+    site_addresses addresses = site_addresses::told;
+};
+int command_support_bundle(const cli_common& common, const cli_bundle& options);
+
+struct cli_query {
+    std::string format = "text";    // text, json; health also nagios, checkmk, collectd
     std::vector<std::string> words; // what follows the command: an endpoint's parts, or requirements
 };
 int command_status(const cli_common& common, const cli_query& options);
 int command_health(const cli_common& common, const cli_query& options);
-int command_report(const cli_common& common, const cli_query& options);
 int command_endpoint(const cli_common& common, const cli_query& options);
 int command_watch(const cli_common& common, const cli_query& options);
 int command_probe(const cli_common& common, const cli_query& options);
@@ -93,7 +127,8 @@ struct cli_acknowledge {
 };
 int command_acknowledge(const cli_common& common, const cli_acknowledge& options);
 
-// To stdout where `file` is empty; otherwise than 0 when it could not, said on stderr.
+// To stdout where `file` is empty, else the file as a whole; otherwise than 0 when it could not, said on
+// stderr.
 int write_out(const std::string& text, const std::string& file);
 int exit_of(const std::string& site_state);
 

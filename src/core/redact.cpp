@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reachd/core/redact.hpp"
+
+#include "reachd/core/address.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace reachd {
+namespace {
+
+constexpr std::string_view secret_words[] = {"secret", "key", "password", "token"};
+constexpr std::string_view left_out = "(left out)";
+
+bool speaks_of_a_secret(std::string_view key)
+{
+    std::string small;
+    for (const char byte : key) {
+        small += byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte - 'A' + 'a') : byte;
+    }
+    for (const auto word : secret_words) {
+        if (small.contains(word)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool may_be_in_an_address(char byte)
+{
+    return (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'f') || (byte >= 'A' && byte <= 'F') ||
+           byte == '.' || byte == ':';
+}
+
+// The address at the beginning of a word such as "10.77.1.2:40088" or "fd77:1::2."; its length, or 0.
+std::size_t address_length(std::string_view word)
+{
+    for (auto length = word.size(); length > 1; --length) {
+        if (parse_address(word.substr(0, length))) {
+            return length;
+        }
+    }
+    return 0;
+}
+
+} // namespace
+
+nlohmann::json without_secrets(const nlohmann::json& value)
+{
+    auto out = value;
+    if (out.is_object()) {
+        for (auto& [key, member] : out.items()) {
+            member = speaks_of_a_secret(key) ? nlohmann::json(left_out) : without_secrets(member);
+        }
+    } else if (out.is_array()) {
+        for (auto& member : out) {
+            member = without_secrets(member);
+        }
+    }
+    return out;
+}
+
+std::string address_mask::apply(std::string_view text)
+{
+    std::string out;
+    for (std::size_t at = 0; at < text.size();) {
+        const auto begin = at;
+        while (at < text.size() && may_be_in_an_address(text[at])) {
+            ++at;
+        }
+        if (at == begin) {
+            out += text[at++];
+            continue;
+        }
+        const auto word = text.substr(begin, at - begin);
+        const auto length = address_length(word);
+        const auto address = length > 0 ? parse_address(word.substr(0, length)) : std::nullopt;
+        if (!address || !is_special_purpose(*address)) {
+            out += word;
+            continue;
+        }
+        const auto [found, added] =
+            names_.try_emplace(to_text(*address), fmt::format("site-address-{}", names_.size() + 1));
+        out += found->second + std::string{word.substr(length)};
+    }
+    return out;
+}
+
+} // namespace reachd
