@@ -151,7 +151,8 @@ json config_answer(const config& site)
         {"history", {{"path", site.history.path}, {"keep_days", site.history.keep_days}}},
         {"idle",
          {{"udp_rungs_s", seconds_json(site.idle.udp_rungs)},
-          {"tcp_rungs_s", seconds_json(site.idle.tcp_rungs)}}},
+          {"tcp_rungs_s", seconds_json(site.idle.tcp_rungs)},
+          {"longest_s", site.idle.longest ? json(site.idle.longest->count()) : json(nullptr)}}},
         {"tls", {{"ca_file", site.tls_ca_file}, {"extra_ca_files", site.tls_extra_ca_files}}},
         {"http", {{"listen", site.http_listen}}},
     };

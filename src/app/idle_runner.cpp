@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <fmt/format.h>
 #include <utility>
 
 namespace reachd {
@@ -104,11 +105,31 @@ asio::awaitable<std::optional<idle_target>> idle_runner::find_target(std::size_t
     co_return std::nullopt;
 }
 
+// Why the configuration leaves too few entries in NATs for ladders; "" where there are enough. Each row may
+// keep two flows to a STUN server besides the idle ones, and what became of an idle one is asked on another.
+std::string idle_runner::why_too_few_entries() const
+{
+    constexpr std::size_t least_for_flows = 4;
+    constexpr std::size_t kept_by_a_row = 2;
+    const auto rows = static_cast<std::size_t>(std::ranges::count_if(plan_->rows, [](const plan_row& row) {
+        return std::holds_alternative<idle_timer>(row.what);
+    }));
+    const auto least = least_for_flows + kept_by_a_row * rows;
+    const auto most = plan_->config.limits.nat_entries;
+    return most == 0 || most >= least
+             ? std::string{}
+             : fmt::format("limits.nat_entries is {}, and idle flows need at least {}", most, least);
+}
+
 // A reflector or STUN server where one answers; for TCP else a service. Empty: the row's state says why.
 asio::awaitable<idle_runner::ladders> idle_runner::find_places(std::size_t row)
 {
     const auto& timer = std::get<idle_timer>(plan_->rows[row].what);
     ladders out;
+    if (auto why = why_too_few_entries(); !why.empty()) {
+        state_.rows[row].idle_why = std::move(why);
+        co_return out;
+    }
     for (auto& need : idle_needs(timer, plan_->config.idle)) {
         out.push_back(std::make_shared<ladder>(ladder{.row = row, .need = std::move(need)}));
     }

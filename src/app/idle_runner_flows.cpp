@@ -26,7 +26,7 @@ constexpr unsigned most_routers = 16;
 asio::awaitable<idle_seen>
 idle_runner::hold(std::shared_ptr<ladder> what, idle_rung rung, idle_refresh refresh)
 {
-    const bool inside = co_await gate_.enter(what->target.address);
+    const auto inside = co_await gate_.enter_for_long(what->target.address);
     if (!inside) {
         co_return idle_seen{};
     }
@@ -93,13 +93,8 @@ idle_runner::hold_connection(std::shared_ptr<ladder> what, idle_rung rung, idle_
     const at_exit count_it{count};
     if (!made.socket) {
         idle_seen none;
-        none.readings.push_back({
-            .idle = rung.hold,
-            .reason = "it could not be opened: " + describe(made.seen.what),
-            .begun = steady::now(),
-            .tested = steady::now(),
-            .turn = rung.turn,
-        });
+        const auto why = describe(made.seen.what);
+        none.readings.push_back(not_opened(rung.hold, rung.turn, why, steady::now()));
         co_return none;
     }
     idle_order order{.target = what->target, .hold = rung.hold, .turn = rung.turn};
@@ -147,6 +142,10 @@ asio::awaitable<void> idle_runner::find_owner(std::shared_ptr<ladder> what)
     const auto trial = std::make_shared<const idle_trial>(
         owner_trial(judged.held, *judged.lost, *routers, what->need.which)
     );
+    if (what->need.longest && trial->hold > *what->need.longest) {
+        what->owner.sentence = not_looked_for(trial->hold, *what->need.longest);
+        co_return;
+    }
     what->ends = steady::now() + trial->hold;
     what->left = trial->flows.size();
     const auto farthest = std::ranges::max(trial->flows);

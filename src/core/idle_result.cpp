@@ -66,7 +66,7 @@ std::vector<std::size_t> preferred_rows(const plan& what, const plan_row& row, c
 std::vector<idle_need> idle_needs(const idle_timer& timer, const idle_config& rungs)
 {
     const auto need = [&](idle_class which, const std::vector<seconds>& of) {
-        return idle_need{.which = which, .required = timer.hold, .rungs = of, .longest = {}};
+        return idle_need{.which = which, .required = timer.hold, .rungs = of, .longest = rungs.longest};
     };
     if (timer.transport == transport::tcp) {
         return {need(idle_class::tcp, rungs.tcp_rungs)};

@@ -229,6 +229,34 @@ judge_undecided(const inbound& what, const inbound_config& here, const inbound_s
 
 } // namespace
 
+namespace {
+
+// A stranger's connection of long ago, or to an address that is not the public one any more.
+bool is_out_of_date(const inbound_knock& knock, const inbound_config& here, wall_time now)
+{
+    return now - knock.at > visit_counts_for || (here.published && *here.published != knock.to);
+}
+
+inbound_judgement
+judge_known(const inbound& what, const inbound_config& here, const inbound_seen& seen, wall_time now)
+{
+    if (was_let_in(seen)) {
+        return judge_let_in(what, seen, now);
+    }
+    const auto* visit = last_visit(seen, now);
+    if (was_kept_out(seen) && is_there(seen) && visit && unseen_sources(what, seen, now).empty()) {
+        return {
+            .answer = inbound_answer::pass,
+            .sentence = fmt::format("{}, and {}", visit_text(*visit), knock_text(*seen.knock)),
+            .advice = {},
+            .findings = {},
+        };
+    }
+    return judge_undecided(what, here, seen, now);
+}
+
+} // namespace
+
 inbound_judgement judge_inbound(
     const inbound& what, const std::optional<inbound_config>& here, const inbound_seen& seen, wall_time now
 )
@@ -245,19 +273,21 @@ inbound_judgement judge_inbound(
             .findings = {},
         };
     }
-    if (was_let_in(seen)) {
-        return judge_let_in(what, seen, now);
+    if (seen.knock && is_out_of_date(*seen.knock, *here, now)) {
+        auto rest = seen;
+        rest.knock.reset();
+        return judge_known(what, *here, rest, now);
     }
-    const auto* visit = last_visit(seen, now);
-    if (was_kept_out(seen) && is_there(seen) && visit && unseen_sources(what, seen, now).empty()) {
-        return {
-            .answer = inbound_answer::pass,
-            .sentence = fmt::format("{}, and {}", visit_text(*visit), knock_text(*seen.knock)),
-            .advice = {},
-            .findings = {},
-        };
+    auto out = judge_known(what, *here, seen, now);
+    if (seen.knock && !seen.no_knock.empty()) {
+        out.findings.push_back(
+            fmt::format(
+                "the connection from outside is of {}; the last round had none: {}", to_text(seen.knock->at),
+                seen.no_knock
+            )
+        );
     }
-    return judge_undecided(what, *here, seen, now);
+    return out;
 }
 
 std::string said_text(const inbound_knock& knock)

@@ -7,9 +7,7 @@ The tests mostly wait, so several run at a time, each in a lab of its own (side_
 """
 import base64
 import json
-import os
 import pathlib
-import shutil
 import signal
 import sys
 import threading
@@ -18,45 +16,13 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from idle_lab import (  # noqa: E402
-    DEFAULTS, ESTABLISHED, NO_ANSWERS, OTHER_PORTS, PORT, SERVER, SINGLE, STREAM, IdleTest)
-from lab_site import GATEWAY, ISP, TREE, row, wait_until  # noqa: E402
+    DEFAULTS, DROP_FORGOTTEN, ESTABLISHED, NO_ANSWERS, OTHER_PORTS, PORT, RESET_FORGOTTEN, SERVER, SINGLE, STREAM, Reflected)
+from lab_site import GATEWAY, ISP, row  # noqa: E402
 from side_by_side import main  # noqa: E402
 from traffic_test import Counting  # noqa: E402
 
-SECRET = base64.b64encode(bytes(range(32))).decode("ascii")
 OTHER_NAT = ("table ip other { chain post { type nat hook postrouting priority 100; oifname \"OUT\" masquerade; }; "
              "chain input { type filter hook input priority 0; iifname \"OUT\" ct state new,invalid drop; }; }")
-DROP_FORGOTTEN = "table inet idledrop { chain onward { type filter hook forward priority -10; ct state invalid drop; }; }"
-RESET_FORGOTTEN = ("table inet idledrop { chain onward { type filter hook forward priority -10; "
-                   "ct state invalid reject with tcp reset; }; }")
-
-
-class Reflected(IdleTest):
-    def setUp(self):
-        super().setUp()
-        program = self.site.directory / "bin" / "reachd-reflector"
-        if not program.exists():
-            shutil.copy(pathlib.Path(os.environ.get("REACHD_BIN", TREE / "build" / "dev")) / "reachd-reflector", program)
-        self.keys = self.site.write("reflector.keys", f"lab:{SECRET}\n")
-        self.reflector = None
-        self.start_reflector()
-
-    def start_reflector(self):
-        log = open(self.site.directory / "work" / "reflector.log", "w+b")
-        self.addCleanup(log.close)
-        self.reflector = self.site.lab.popen("server", [self.site.program("reachd-reflector"), "--listen", f"{SERVER}:{PORT}",
-                                                        "--key-file", str(self.keys)], stderr=log)
-        self.addCleanup(self.stop_reflector, self.reflector)
-        wait_until(lambda: b"reflector.started" in pathlib.Path(log.name).read_bytes(), "the reflector", 10)
-
-    def stop_reflector(self, process=None, how=signal.SIGKILL):
-        process = process or self.reflector
-        process.send_signal(how)
-        process.wait(10)
-
-    def files(self, hold_s, rungs, transports=("tcp",), secret=None, **more):
-        key = self.site.write("site.key", f"lab:{secret or SECRET}\n")
-        return self.site_files(hold_s, rungs, transports, {"secret_file": str(key)}, **more)
 
 
 class Ladders(Reflected):

@@ -77,13 +77,12 @@ def tell(results, seconds):
     return all(one.wasSuccessful() for one in results)
 
 
-def main(name):
+def main(name, workers=WORKERS):
     """Runs the calling file's tests and exits."""
     if os.geteuid() != 0:
         print(f"{name}_test: needs root (network namespaces); skipped", file=sys.stderr)
         sys.exit(77)
     words = [word for word in sys.argv[1:] if word != "-v"]
-    workers = WORKERS
     if "--workers" in words:
         place = words.index("--workers")
         workers = int(words[place + 1])

@@ -34,11 +34,15 @@ public:
     report(reflector_access to, transport over, std::uint64_t token);
 
 private:
+    struct staying_client {
+        stun_client client;
+        std::shared_ptr<flow_gate::long_stay> stay;
+    };
     boost::asio::awaitable<std::vector<ip_address>> addresses_of(std::string host);
     boost::asio::awaitable<result<reflector_access>> try_one(reflector_config which, transport over);
     boost::asio::awaitable<result<reflector_access>> try_stun(reflector_config which, transport over);
     boost::asio::awaitable<result<reflector_access>> try_stun_at(reflector_access to);
-    boost::asio::awaitable<result<stun_client>> open_stun(reflector_access to);
+    boost::asio::awaitable<result<staying_client>> open_stun(reflector_access to);
     boost::asio::awaitable<std::shared_ptr<stun_pair>> open_pair(reflector_access to, std::string* why);
     // By the server's other address, which it has named itself.
     boost::asio::awaitable<nat_mapping>
