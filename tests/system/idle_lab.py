@@ -60,11 +60,16 @@ class IdleTest(SystemTest):
             "idle": {"tcp_rungs_s": of("tcp", rungs), "udp_rungs_s": of("udp", rungs)},
             "reflectors": [{"host": SERVER, "port": PORT, **reflector}], **more})
 
-    def measure(self, config, *words):
+    def measure(self, config, *words, **keywords):
         """`reachctl idle`; its entries by class ("tcp", "single", "stream"), and the exit code."""
-        done = self.site.reachctl("idle", "--format", "json", *words, config=config)
+        done = self.site.reachctl("idle", "--format", "json", *words, config=config, **keywords)
         self.assertEqual(done.stderr, "")
-        return {one["class"] or one["transport"]: one for one in json.loads(done.stdout)["idle"]}, done.returncode
+        return self.entries(done.stdout), done.returncode
+
+    @staticmethod
+    def entries(text):
+        """What `reachctl idle --format json` said, by class."""
+        return {one["class"] or one["transport"]: one for one in json.loads(text)["idle"]}
 
     def assert_true_of(self, one, timer_s):
         """What must hold of every ladder over a far side that speaks first, whatever happens to it on the way: the timer lies in
