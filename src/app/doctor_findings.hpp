@@ -22,5 +22,9 @@ struct finding {
 
 // What this kernel lets this user ask of a socket, and what cannot be told without it.
 void check_sockets(std::vector<finding>& out);
+// Key files, and a greeting to each reflector and STUN server of the configuration.
+struct plan;
+void check_reflectors(const plan& what, std::vector<finding>& out);
+finding check_socket_list();
 
 } // namespace reachd

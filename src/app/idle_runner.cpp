@@ -17,14 +17,21 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr milliseconds look_again{250}; // for a row to measure over, and for the ends of flows
-constexpr seconds slow_tick{1};         // of the progress line
+constexpr milliseconds look_again{250};      // for a row to measure over, and for the ends of flows
+constexpr seconds slow_tick{1};              // of the progress line
+constexpr std::chrono::hours counts_for{96}; // as visit_counts_for (core/inbound_result.hpp)
 
 way_out way_of(const plan& what, const std::string& vantage_name)
 {
     const auto from = std::ranges::find(what.vantages, vantage_name, &vantage::name);
     return from == what.vantages.end() ? way_out{}
                                        : way_out{.interface = from->interface, .source = from->source};
+}
+
+// What was found counts on where it cannot be measured again, but not for ever: firewalls change.
+void forget_old_results(std::vector<idle_result>& found)
+{
+    std::erase_if(found, [](const idle_result& one) { return wall_now() - one.measured > counts_for; });
 }
 
 } // namespace
@@ -174,9 +181,12 @@ asio::awaitable<void> idle_runner::run_row(std::size_t row, idle_depth how_far)
         }
     };
     const at_exit at_end{leave};
-    state_.rows[row].idle_why = "it is being measured";
+    if (state_.rows[row].idle.empty()) {
+        state_.rows[row].idle_why = "it is being measured";
+    }
     const auto all = co_await find_places(row);
     if (all.empty()) {
+        forget_old_results(state_.rows[row].idle);
         co_return;
     }
     running_[row] = all;

@@ -167,6 +167,11 @@ std::string idle_row_advice(const idle_timer& timer, const row_state& row)
 
 std::string idle_row_finding(const row_state& row)
 {
+    if (!row.idle.empty() && !row.idle_why.empty()) {
+        return fmt::format(
+            "measured at {}, and not since: {}", to_text(row.idle.front().measured), row.idle_why
+        );
+    }
     const auto open = std::ranges::find_if(row.idle, [](const idle_result& one) {
         return one.judged.answer == idle_answer::unproven && !one.by_reflector;
     });

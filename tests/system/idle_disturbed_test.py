@@ -139,7 +139,8 @@ class Networks(Disturbed):
                 self.rules(LOSSY.format(each))
                 got, _ = self.measure(self.files(HOLD_S, RUNGS, BOTH))
                 self.assert_never_failed(got)
-                self.assertEqual(got["tcp"]["state"], "pass", got["tcp"])  # the far end's system sends it again in time
+                if got["tcp"]["via"] != "line":  # where its greeting was lost, the service is next
+                    self.assertEqual(got["tcp"]["state"], "pass", got["tcp"])  # the far end's system sends it again in time
                 self.doCleanups()
                 self.setUp()
                 self.timers(**LONG)
@@ -183,7 +184,7 @@ class Ends(Disturbed):
     def test_keepalives_of_the_server_prove_what_is_shorter_than_they_are_apart(self):
         self.timers(tcp=60, loose=0)
         self.keeper()
-        one, code = self.over_keeper(1, [1])
+        one, code = self.over_keeper(1, [1, 6])
         self.assertEqual((one["state"], one["grade"], code), ("pass", "inbound", 0), one)
 
     def measure_stopped(self, timers, first, last):
@@ -250,15 +251,15 @@ class Ends(Disturbed):
             daemon.await_row("udp-idle", "pass", 40)
             self.keys.write_text(f"lab:{other}\n", encoding="ascii")
             self.reflector.send_signal(signal.SIGHUP)
-            daemon.await_row("udp-idle", "unproven", 60)
-            self.assertIn("it has another key", daemon.row("udp-idle")["sentence"])
+            wait_until(lambda: "it has another key" in str(daemon.row("udp-idle")["findings"]), "the old key to be refused", 60)
+            self.assertEqual(daemon.row("udp-idle")["state"], "pass")  # it was measured, and the finding says when
+            self.assertIn("and not since: ", daemon.row("udp-idle")["findings"][0])
             self.site.write("site.key", f"lab:{other}\n")  # nobody tells the daemon
-            daemon.await_row("udp-idle", "pass", 60)
+            wait_until(lambda: not daemon.row("udp-idle")["findings"], "the new key to be taken", 60)
             self.files(2, [2], ("udp",), secret=other, schedule={"nat_interval_s": 10}, reflectors=[
                 {"host": SERVER, "port": PORT + 1, "secret_file": str(self.site.directory / "site.key")}])
             daemon.ask("reload", socket_name="control")
-            daemon.await_row("udp-idle", "unproven", 60)
-            self.assertIn(f"(udp {PORT + 1})", daemon.row("udp-idle")["sentence"])
+            wait_until(lambda: f"(udp {PORT + 1})" in str(daemon.row("udp-idle")), "the other reflector to be tried", 60)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,9 @@
 
 namespace reachd {
 
+// The first key of a file; the error names the file.
+result<wire::key> read_reflector_key(const std::string& file);
+
 class reflector_link {
 public:
     reflector_link(std::shared_ptr<const plan> what, site_state& state, flow_gate& gate, resolver& names);
