@@ -21,6 +21,20 @@ namespace {
 // More hops than this are not tried one by one.
 constexpr unsigned most_routers = 16;
 
+// Where nothing was traced: hop 1 is the gateway all the same, and keep-alives hear of no hop.
+void begin_with_gateway(path& known, family protocol, const local_network& local, const path_config& config)
+{
+    const auto gateway = std::ranges::find(local.gateways, protocol, &ip_address::family);
+    if (gateway == local.gateways.end()) {
+        return;
+    }
+    known.hops.resize(1);
+    known.hops.front().address = *gateway;
+    if (!config.edge && belongs_to_site(*gateway, 1, local, config)) {
+        known.edge = 1;
+    }
+}
+
 } // namespace
 
 asio::awaitable<idle_seen>
@@ -158,9 +172,12 @@ asio::awaitable<void> idle_runner::find_owner(std::shared_ptr<ladder> what)
     while (what->left > 0 && !closed_) {
         co_await pause();
     }
-    const auto known = make_path(
+    auto known = make_path(
         state_.traces, what->reflector->vantage, what->target.address.family, state_.local, plan_->config.path
     );
+    if (known.hops.empty()) {
+        begin_with_gateway(known, what->target.address.family, state_.local, plan_->config.path);
+    }
     const auto way = path_of_trial(what->refreshed, known, state_.local, plan_->config.path);
     what->owner = judge_owner(what->refreshed, way);
 }

@@ -103,6 +103,8 @@ class IdleTest(SystemTest):
 
 
 class Reflected(IdleTest):
+    LISTEN = (f"{SERVER}:{PORT}",)
+
     def setUp(self):
         super().setUp()
         program = self.site.directory / "bin" / "reachd-reflector"
@@ -115,7 +117,8 @@ class Reflected(IdleTest):
     def start_reflector(self):
         log = open(self.site.directory / "work" / "reflector.log", "w+b")
         self.addCleanup(log.close)
-        self.reflector = self.site.lab.popen("server", [self.site.program("reachd-reflector"), "--listen", f"{SERVER}:{PORT}",
+        listen = [word for where in self.LISTEN for word in ("--listen", where)]
+        self.reflector = self.site.lab.popen("server", [self.site.program("reachd-reflector"), *listen,
                                                         "--key-file", str(self.keys)], stderr=log)
         self.addCleanup(self.stop_reflector, self.reflector)
         wait_until(lambda: b"reflector.started" in pathlib.Path(log.name).read_bytes(), "the reflector", 10)
