@@ -34,7 +34,8 @@ std::vector<time_point> deaths(const idle_need& need, idle_world& world, time_po
 {
     std::vector<time_point> out;
     for (const auto& box : world.boxes) {
-        auto dies = begun + (need.which == idle_class::udp_single ? box.single : box.stream);
+        const auto refreshed = box.inbound_keeps ? begun : begun - world.round_trip;
+        auto dies = refreshed + (need.which == idle_class::udp_single ? box.single : box.stream);
         if (world.flush && begun < world_begin + *world.flush) {
             dies = std::min(dies, world_begin + *world.flush);
         }
@@ -209,8 +210,10 @@ idle_world draw_world(std::uint64_t seed)
             .single = pick(out, 2) == 0 ? stream : std::max<duration>(stream / 4, 5s),
             .stream = stream,
             .then = static_cast<after_expiry>(pick(out, 4)),
+            .inbound_keeps = pick(out, 3) > 0,
         });
     }
+    out.round_trip = milliseconds{pick(out, 400)};
     out.far_side = pick(out, 2) == 0;
     if (pick(out, 3) == 0) {
         return out; // nothing else
@@ -248,7 +251,8 @@ std::string describe(const idle_world& world)
     std::string out = world.far_side ? "far side" : "real service";
     for (const auto& box : world.boxes) {
         out += fmt::format(
-            ", box {}/{} {}", seconds_text(box.single), seconds_text(box.stream), to_string(box.then)
+            ", box {}/{} {}{}", seconds_text(box.single), seconds_text(box.stream), to_string(box.then),
+            box.inbound_keeps ? "" : " kept from inside alone"
         );
     }
     const auto add = [&](const char* what, const std::optional<duration>& when) {

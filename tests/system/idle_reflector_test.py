@@ -21,6 +21,8 @@ from idle_lab import (  # noqa: E402
 from lab_site import GATEWAY, GATEWAY6, ISP, MAPS, MAPS_AT, row  # noqa: E402
 from side_by_side import main  # noqa: E402
 from traffic_test import Counting  # noqa: E402
+from lab import system  # noqa: E402
+from lab.topology import namespace_of  # noqa: E402
 
 OTHER_NAT = ("table ip other { chain post { type nat hook postrouting priority 100; oifname \"OUT\" masquerade; }; "
              "chain input { type filter hook input priority 0; iifname \"OUT\" ct state new,invalid drop; }; }")
@@ -166,7 +168,7 @@ class Ladders(Reflected):
 
         def flush():
             time.sleep(6)
-            self.site.lab.exec("site", ["conntrack", "-F"], user=False)
+            system.in_namespace(namespace_of(self.site.lab.id, "site"), system.forget_connections)
         thread = threading.Thread(target=flush)
         thread.start()
         self.addCleanup(thread.join)
