@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // asleep.cpp: a library to preload that makes a program believe that its machine was suspended.
 //
-// Use     LD_PRELOAD=libasleep.so ASLEEP_FILE=path: from when the file is there, CLOCK_BOOTTIME is a minute further on.
-// Source  clock_gettime(2): that clock alone goes on while a machine sleeps. A time namespace cannot jump once it is in use.
+// Use     LD_PRELOAD=libasleep.so ASLEEP_FILE=path: once the file is there, CLOCK_BOOTTIME is a minute further.
+// Source  clock_gettime(2): that clock alone goes on while a machine sleeps. A time namespace cannot jump once
+//         it is in use.
 #include <cstdlib>
 #include <ctime>
 #include <sys/syscall.h>

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What comes between an idle flow and its test, and must not be taken for a timer, nor hide one: a NAT that forgets everything, lost
-packets, keep-alives of the peer, a client that was suspended or stopped, a key that changes, one NAT behind another.
+"""What comes between an idle flow and its test, and must not be taken for a timer, nor hide one: a NAT that forgets
+everything, lost packets, keep-alives of the peer, a client that was suspended or stopped, a key that changes, one NAT behind
+another.
 
     sudo /usr/bin/python3 tests/system/idle_disturbed_test.py [--workers N] [TEXT of a test's name]...
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Idle-timer ladders through NATs that Linux's own cannot be (tests/support/lab/usernat.py): packets from outside that keep nothing,
-mappings that depend on the destination, several public addresses, a full table.
+"""Idle-timer ladders through NATs that Linux's own cannot be (tests/support/lab/usernat.py): packets from outside that keep
+nothing, mappings that depend on the destination, several public addresses, a full table.
 
     sudo /usr/bin/python3 tests/system/idle_nat_test.py [--workers N] [TEXT of a test's name]...
 
@@ -66,18 +66,29 @@ class OverReflector(Natted, Reflected):
         self.assert_nat({"tcp": "resets", "single": "re-maps", "stream": "re-maps"}, SHORT, **SYMMETRIC)
 
     def test_mappings_for_each_destination_address_that_only_the_inside_keeps(self):
-        self.assert_nat({"tcp": "drops", "single": "re-creates", "stream": "re-creates"}, SHORT, mapping="address", filtering="address",
-                        inbound_refresh=False, unknown_segment="drop")
+        self.assert_nat({"tcp": "drops", "single": "re-creates", "stream": "re-creates"}, SHORT, mapping="address",
+                        filtering="address", inbound_refresh=False, unknown_segment="drop")
 
     def test_mappings_for_each_destination_that_only_the_inside_keeps_and_that_reset(self):
-        self.assert_nat({"tcp": "resets", "single": "re-maps", "stream": "re-maps"}, SHORT, inbound_refresh=False, unknown_segment="reset",
-                        **SYMMETRIC)
+        self.assert_nat({"tcp": "resets", "single": "re-maps", "stream": "re-maps"}, SHORT, inbound_refresh=False,
+                        unknown_segment="reset", **SYMMETRIC)
+
+    def test_a_balancer_that_resets_both_ends_when_its_timer_is_over(self):
+        """Azure's with "TCP reset": neither end has ended it, so that the mapping was gone."""
+        self.nat(**SHORT, at_expiry="reset")
+        got, code = self.measure(self.files(HOLD_S, RUNGS, ("tcp",)))
+        self.assertEqual(code, 2, got)
+        self.assert_follows(got, SHORT, {"tcp": "resets"})
+        self.nat(**LONG, at_expiry="reset")
+        got, _ = self.measure(self.files(HOLD_S, RUNGS, ("tcp",)))
+        self.assert_follows(got, LONG, {})
 
     def test_long_timers_of_mappings_for_each_destination_that_only_the_inside_keeps_pass(self):
         self.assert_nat({}, LONG, inbound_refresh=False, unknown_segment="reset", **SYMMETRIC)
 
     def test_only_a_long_single_timer_is_not_enough_where_streams_are_forgotten_early(self):
-        self.assert_nat({"tcp": "re-creates", "stream": "re-creates"}, {"tcp_s": 4, "single_s": 60, "stream_s": 4}, inbound_refresh=False)
+        self.assert_nat({"tcp": "re-creates", "stream": "re-creates"}, {"tcp_s": 4, "single_s": 60, "stream_s": 4},
+                        inbound_refresh=False)
 
     def test_several_public_addresses_hide_no_short_timer(self):
         self.nat(**SHORT, **TWO_ADDRESSES)

@@ -43,8 +43,8 @@ OWN_TIMERS = """table ip idleports {
 }"""
 
 # Where the lab has its own server, the reflector has another port of the host's.
-OWN_PORT = (f"table ip ownport {{ chain pre {{ type nat hook prerouting priority dstnat; ip daddr {SERVER} meta l4proto {{ tcp, udp }} "
-            f"th dport 4200 redirect to :{PORT + 1}; }}; }}")
+OWN_PORT = (f"table ip ownport {{ chain pre {{ type nat hook prerouting priority dstnat; ip daddr {SERVER} "
+            f"meta l4proto {{ tcp, udp }} th dport 4200 redirect to :{PORT + 1}; }}; }}")
 
 
 class Ladders(Reflected):
@@ -226,7 +226,8 @@ class Places(Reflected):
                     self.assert_true_of(one, timers[which])
                     if state == "fail":
                         self.assert_bracket(one, timers[which])
-                        self.assertEqual((one["after_expiry"], one["where"]), ("re-creates", {"at": {"hop": 1, "address": GATEWAY6}}), one)
+                        self.assertEqual((one["after_expiry"], one["where"]),
+                                         ("re-creates", {"at": {"hop": 1, "address": GATEWAY6}}), one)
 
     def test_a_reflector_given_by_name(self):
         self.timers(single=60, stream=60, tcp=60)
@@ -363,4 +364,4 @@ class Counted(Counting, Reflected):
 
 
 if __name__ == "__main__":
-    main("idler")
+    main("idler", 8)

@@ -278,7 +278,8 @@ class Inbound(Counting):
         self.assertEqual((one["state"], one["sentence"]), (
             "not_configured", "not needed here, says the configuration: the ticket system is cloud-hosted"))
         self.assertNotIn("inbound-api", report["sentence"])
-        dry = json.loads(self.site.reachctl("check", "--dry-run", "--only", "inbound-api", "--format", "json", config=config).stdout)
+        dry = json.loads(self.site.reachctl("check", "--dry-run", "--only", "inbound-api", "--format", "json",
+                                            config=config).stdout)
         self.assertEqual(dry["total"]["inbound_flows"], 0)
 
     def test_daemon_does_not_forget_an_open_port_when_the_reflector_is_gone(self):

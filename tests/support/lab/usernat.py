@@ -10,6 +10,7 @@ ports               "preserve" or "random"
 tcp_s, single_s, stream_s   timers; a flow is a stream when packets go both ways later than stream_after_s after its first
 inbound_refresh     whether packets from outside keep a mapping (RFC 4787 REQ-6)
 unknown_segment     what a TCP segment without SYN gets that no mapping knows: "make" one, "drop" it, "reset" it
+at_expiry           of a TCP mapping: "" nothing, or "reset" both ends
 most                mappings at once; one more makes it forget the one that was idle longest. 0: no bound
 addresses           its outside addresses; of more than one each mapping gets any ("arbitrary" pooling)
 """
@@ -25,12 +26,14 @@ import time
 
 from delay import BATCH, LONGEST_PACKET, tun
 
-DEFAULTS = {"mapping": "endpoint", "filtering": "address_and_port", "ports": "preserve", "tcp_s": 7440, "single_s": 60, "stream_s": 180,
-            "stream_after_s": 2, "inbound_refresh": True, "unknown_segment": "make", "most": 0, "addresses": ["100.64.0.2"]}
+DEFAULTS = {"mapping": "endpoint", "filtering": "address_and_port", "ports": "preserve", "tcp_s": 7440, "single_s": 60,
+            "stream_s": 180, "stream_after_s": 2, "inbound_refresh": True, "unknown_segment": "make", "at_expiry": "", "most": 0,
+            "addresses": ["100.64.0.2"]}
 INSIDE = ipaddress.ip_network("10.77.0.0/16")
 ICMP, TCP, UDP = 1, 6, 17
 ICMP_ERRORS = (3, 11, 12)  # RFC 792
-SYN, RST, ACK = 0x02, 0x04, 0x10
+SYN, RST = 0x02, 0x04
+LOOK_S = 0.05  # for mappings that are over
 FIRST_RANDOM, PORTS = 1024, 65536
 
 
@@ -45,6 +48,7 @@ class Mapping:
     peers: set = dataclasses.field(default_factory=set)
     answered: bool = False
     stream: bool = False
+    expected: dict = dataclasses.field(default_factory=dict)  # TCP: what each end has acknowledged; True is the inside's
 
 
 def checksum(data):
@@ -78,6 +82,10 @@ class Packet:
     @property
     def flags(self):
         return self.data[self.head + 13]
+
+    @property
+    def acknowledged(self):
+        return struct.unpack_from("!I", self.data, self.head + 8)[0]
 
     def seal(self):
         """The packet with right checksums."""
@@ -145,18 +153,30 @@ class Nat:
         if most and len(alive) >= most:
             self.forget(min(alive, key=lambda one: one.last))
         address, now = self.random.choice(self.own), self.now()
-        mapping = Mapping(protocol, inside, (address, self.free_port(protocol, address, inside)), self.key(protocol, inside, peer), now,
-                          now)
+        outside = (address, self.free_port(protocol, address, inside))
+        mapping = Mapping(protocol, inside, outside, self.key(protocol, inside, peer), now, now)
         self.by_key[mapping.key] = mapping
         self.by_outside.setdefault((protocol, mapping.outside), []).append(mapping)
         return mapping
 
-    def touch(self, mapping, outbound):
+    def touch(self, mapping, outbound, packet):
         now = self.now()
+        if mapping.protocol == TCP:
+            mapping.expected[outbound] = packet.acknowledged
         mapping.answered = mapping.answered or not outbound
         mapping.stream = mapping.stream or (mapping.answered and now - mapping.born > self.settings["stream_after_s"])
         if outbound or self.settings["inbound_refresh"]:
             mapping.last = now
+
+    def resets(self):
+        """Where the NAT resets what is over: [(packet for the outside, packet for the inside)]."""
+        out = []
+        for mapping in list(self.by_key.values()) if self.settings["at_expiry"] == "reset" else ():
+            if mapping.protocol == TCP and self.alive(mapping) is None and len(mapping.expected) == 2:
+                for peer in mapping.peers:
+                    out.append((make_reset(mapping.outside, peer, mapping.expected[False]),
+                                make_reset(peer, mapping.inside, mapping.expected[True])))
+        return out
 
     def outward(self, data):
         """(packet for the outside or None, packet back inside or None)"""
@@ -171,7 +191,7 @@ class Nat:
                 return None, reset_of(packet) if self.settings["unknown_segment"] == "reset" else None
             mapping = self.make(packet.protocol, inside, peer)
         mapping.peers.add(peer)
-        self.touch(mapping, True)
+        self.touch(mapping, True, packet)
         packet.turn(True, mapping.outside)
         return packet.seal(), None
 
@@ -191,7 +211,7 @@ class Nat:
         peer = packet.end(True)
         for mapping in self.known(packet.protocol, packet.end(False)):
             if self.lets_in(mapping, peer):
-                self.touch(mapping, False)
+                self.touch(mapping, False, packet)
                 packet.turn(False, mapping.inside)
                 return packet.seal()
         return None
@@ -214,11 +234,12 @@ class Nat:
 
 def reset_of(packet):
     """The RST for a segment that belongs to nothing (RFC 9293 section 3.10.7.1)."""
-    (source, port), (peer, peer_port) = packet.end(True), packet.end(False)
-    acknowledged, = struct.unpack_from("!I", packet.data, packet.head + 8)
-    head = struct.pack("!BBHHHBBHII", 0x45, 0, 40, 0, 0, 64, TCP, 0, peer, source)
-    segment = struct.pack("!HHIIBBHHH", peer_port, port, acknowledged, 0, 0x50, RST, 0, 0, 0)
-    return Packet(head + segment).seal()
+    return make_reset(packet.end(False), packet.end(True), packet.acknowledged)
+
+
+def make_reset(source, to, sequence):
+    head = struct.pack("!BBHHHBBHII", 0x45, 0, 40, 0, 0, 64, TCP, 0, source[0], to[0])
+    return Packet(head + struct.pack("!HHIIBBHHH", source[1], to[1], sequence, 0, 0x50, RST, 0, 0, 0)).seal()
 
 
 def relay(file, inside, outside):
@@ -227,7 +248,10 @@ def relay(file, inside, outside):
     for device in (inside, outside):
         poll.register(device, select.POLLIN)
     while True:
-        for device, _ in poll.poll():
+        for to_outside, to_inside in nat.resets() if nat else ():
+            send(((outside, to_outside), (inside, to_inside)))
+        wait = LOOK_S * 1000 if nat and nat.settings["at_expiry"] else None
+        for device, _ in poll.poll(wait):
             changed = os.stat(file).st_mtime_ns
             if changed != read:
                 with open(file, encoding="ascii") as text:
@@ -247,7 +271,11 @@ def pass_on(nat, data, outbound, inside, outside):
         to_outside, to_inside = nat.outward(data)
     else:
         to_outside, to_inside = None, nat.inward(data)
-    for device, packet in ((outside, to_outside), (inside, to_inside)):
+    send(((outside, to_outside), (inside, to_inside)))
+
+
+def send(packets):
+    for device, packet in packets:
         if packet is not None:
             try:
                 os.write(device, packet)
