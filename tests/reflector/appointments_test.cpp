@@ -137,6 +137,7 @@ TEST_F(
         EXPECT_EQ(report(8).events, 0);
     }
     now += wide().report_kept;
+    ASSERT_TRUE(make(tcp(3), 9, 0));
     keep();
     EXPECT_EQ(report(7).state, sending::unknown);
 }

@@ -29,13 +29,19 @@ bool gets_through(idle_world& world)
     return share(world) >= world.loss;
 }
 
+// Of a mapping in it, counted from the last packet of the exchange, which came from outside.
+duration life_of(const idle_box& box, idle_class which, duration round_trip)
+{
+    const auto timer = which == idle_class::udp_single ? box.single : box.stream;
+    return box.inbound_keeps ? timer : timer - round_trip;
+}
+
 // When the boxes forget the flow: one moment for each.
 std::vector<time_point> deaths(const idle_need& need, idle_world& world, time_point begun)
 {
     std::vector<time_point> out;
     for (const auto& box : world.boxes) {
-        const auto refreshed = box.inbound_keeps ? begun : begun - world.round_trip;
-        auto dies = refreshed + (need.which == idle_class::udp_single ? box.single : box.stream);
+        auto dies = begun + life_of(box, need.which, world.round_trip);
         if (world.flush && begun < world_begin + *world.flush) {
             dies = std::min(dies, world_begin + *world.flush);
         }
@@ -189,7 +195,7 @@ duration idle_world::timer(idle_class which) const
 {
     duration out = duration::max();
     for (const auto& box : boxes) {
-        out = std::min(out, which == idle_class::udp_single ? box.single : box.stream);
+        out = std::min(out, life_of(box, which, round_trip));
     }
     return out;
 }
