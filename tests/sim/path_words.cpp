@@ -100,9 +100,8 @@ std::string describe(const network& what)
     for (std::size_t i = 0; i < what.boxes.size(); ++i) {
         const auto& one = what.boxes[i];
         text += fmt::format(
-            "{:3} {:7} {:18} ttl {}{}{}{}", i, to_string(one.where), reachd::to_text(one.address),
-            one.first_ttl, one.tells ? "" : ", mute", one.decrements ? "" : ", bridge",
-            one.limits_icmp ? ", limits ICMP" : ""
+            "{:3} {:7} {:18} ttl {}{}{}{}", i, to_string(one.where), reachd::to_text(one.address), one.first_ttl,
+            one.tells ? "" : ", mute", one.decrements ? "" : ", bridge", one.limits_icmp ? ", limits ICMP" : ""
         );
         for (const auto& mine : one.rules) {
             text += "; " + describe(mine);

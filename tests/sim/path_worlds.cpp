@@ -43,10 +43,7 @@ private:
         return std::uniform_int_distribution<unsigned>{least, most}(random_);
     }
     // An index into a list of that size.
-    std::size_t below(std::size_t size)
-    {
-        return std::uniform_int_distribution<std::size_t>{0, size - 1}(random_);
-    }
+    std::size_t below(std::size_t size) { return std::uniform_int_distribution<std::size_t>{0, size - 1}(random_); }
     bool chance(unsigned percent) { return pick(1, 100) <= percent; }
 
     ip_address address_of(side where, unsigned number)
@@ -100,8 +97,7 @@ private:
         if (how_ >= weather::parallel && chance(20)) {
             const auto least = length > ecmp_spread ? length - ecmp_spread : 1;
             one.rows.push_back(add_row(side::isp, chance(50) ? length : pick(least, length + ecmp_spread)));
-            for (const auto& row :
-                 one.rows) { // ways of equal cost do not lead next to the server and farther off
+            for (const auto& row : one.rows) { // ways of equal cost do not lead next to the server and farther off
                 std::ranges::for_each(row, [&](std::size_t place) { net().boxes[place].decrements = true; });
             }
         }
@@ -226,9 +222,8 @@ private:
             about.kind = chance(60) ? transport::tcp : transport::udp;
         }
         if (chance(50)) {
-            constexpr std::array ranges{port_range{2010, 2019}, port_range{2001, 2040},
-                                        port_range{443, 443},   port_range{25, 25},
-                                        port_range{1, 1023},    port_range{4201, 4202}};
+            constexpr std::array ranges{port_range{2010, 2019}, port_range{2001, 2040}, port_range{443, 443},
+                                        port_range{25, 25},     port_range{1, 1023},    port_range{4201, 4202}};
             about.ports = ranges.at(below(ranges.size()));
         }
         return about;
@@ -244,9 +239,9 @@ private:
             }
         }
         auto at = routers[below(routers.size())];
-        constexpr std::array deeds{deed::drop,        deed::drop,  deed::reject,    deed::reject, deed::reset,
-                                   deed::reset,       deed::proxy, deed::syn_proxy, deed::spoof,  deed::reset,
-                                   deed::hide_errors, deed::drop,  deed::reject};
+        constexpr std::array deeds{deed::drop,      deed::drop,  deed::reject,     deed::reject, deed::reset,
+                                   deed::reset,     deed::proxy, deed::syn_proxy,  deed::spoof,  deed::reset,
+                                   deed::hide_errors, deed::drop, deed::reject};
         rule one{
             .what = deeds.at(below(deeds.size())),
             .where = chance(40) ? point::prerouting : point::forward,

@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 constexpr unsigned system_ttl = 64;
 // Of a first probe: shorter than the second after which Linux tells a drop of its own filter from silence.
 constexpr duration probe_limit = 900ms;
-constexpr duration walk_limit = 1s; // of one with a hop limit
+constexpr duration walk_limit = 1s;  // of one with a hop limit
 constexpr duration round_trip = 20ms;
 constexpr double bucket = 6; // Linux, measured: six at once, then one a second
 
@@ -191,8 +191,8 @@ unsigned virtual_path::received_ttl(const flight& it) const
 // A segment of TCP or a datagram from the box where the packet is.
 void virtual_path::answer(flight& it, outcome what)
 {
-    const bool too_far =
-        it.sent.target.transport == transport::tcp && it.sent.min_ttl && received_ttl(it) < *it.sent.min_ttl;
+    const bool too_far = it.sent.target.transport == transport::tcp && it.sent.min_ttl &&
+                         received_ttl(it) < *it.sent.min_ttl;
     if (too_far || is_lost()) {
         return;
     }
