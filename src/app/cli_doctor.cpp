@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What this machine can and cannot measure, in sentences. Sends nothing but one DNS question a server.
+// What this machine can and cannot measure, in sentences. Sends nothing but one DNS question a server,
+// and a greeting to each reflector.
 #include "doctor_findings.hpp"
 #include "reachd/app/cli.hpp"
 #include "reachd/app/site_check.hpp"
@@ -239,6 +240,7 @@ std::vector<finding> examine(const paths& where)
         }
     }
     check_sockets(out);
+    out.push_back(check_socket_list());
     out.push_back(check_descriptors(what));
     out.push_back(check_clock());
     check_routes(out);
@@ -246,6 +248,7 @@ std::vector<finding> examine(const paths& where)
     check_trust(what, out);
     if (what) {
         check_vantages(*what, out);
+        check_reflectors(*what, out);
     }
     return out;
 }

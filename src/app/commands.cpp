@@ -159,7 +159,8 @@ json config_answer(const config& site)
           {"max_mb", site.history.max_mb}}},
         {"idle",
          {{"udp_rungs_s", seconds_json(site.idle.udp_rungs)},
-          {"tcp_rungs_s", seconds_json(site.idle.tcp_rungs)}}},
+          {"tcp_rungs_s", seconds_json(site.idle.tcp_rungs)},
+          {"longest_s", site.idle.longest ? json(site.idle.longest->count()) : json(nullptr)}}},
         {"tls", {{"ca_file", site.tls_ca_file}, {"extra_ca_files", site.tls_extra_ca_files}}},
         {"http", {{"listen", site.http_listen}}},
     };

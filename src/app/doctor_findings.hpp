@@ -29,5 +29,9 @@ std::vector<finding> examine(const paths& where);
 
 // What this kernel lets this user ask of a socket, and what cannot be told without it.
 void check_sockets(std::vector<finding>& out);
+// Key files, and a greeting to each reflector and STUN server of the configuration.
+struct plan;
+void check_reflectors(const plan& what, std::vector<finding>& out);
+finding check_socket_list();
 
 } // namespace reachd

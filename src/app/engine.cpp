@@ -101,7 +101,7 @@ engine::engine(
               .finished =
                   [this](std::size_t row) {
                       refresh();
-                      if (listener_.idle_measured && !state_.rows[row].idle.empty()) {
+                      if (listener_.idle_measured && state_.rows[row].idle_why.empty()) {
                           listener_.idle_measured(row);
                       }
                   },

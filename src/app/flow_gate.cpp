@@ -2,6 +2,7 @@
 #include "reachd/app/flow_gate.hpp"
 
 #include "reachd/app/at_exit.hpp"
+#include "reachd/net/deadline.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -10,6 +11,12 @@
 namespace reachd {
 
 namespace asio = boost::asio;
+
+namespace {
+
+constexpr milliseconds look_again{100}; // for the end of another long stay
+
+} // namespace
 
 flow_gate::flow_gate(
     asio::any_io_executor executor, const limits_config& limits, traffic& sent, std::uint64_t seed
@@ -36,6 +43,22 @@ asio::awaitable<bool> flow_gate::enter(ip_address towards)
         co_await mine.ready.async_wait(asio::as_tuple(asio::use_awaitable));
     }
     co_return mine.granted && !closed_;
+}
+
+asio::awaitable<std::optional<flow_gate::long_stay>> flow_gate::enter_for_long(ip_address towards)
+{
+    while (most_entries_ > 0 && staying_ + 1 >= most_entries_ && !closed_) {
+        const bool awake = co_await sleep_until(steady::now() + look_again);
+        if (!awake) {
+            co_return std::nullopt;
+        }
+    }
+    long_stay stay{*this};
+    const bool inside = co_await enter(towards);
+    if (!inside) {
+        co_return std::nullopt;
+    }
+    co_return std::optional<long_stay>{std::move(stay)};
 }
 
 asio::awaitable<void> flow_gate::enter_again(ip_address towards, bool* inside)

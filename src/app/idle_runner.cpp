@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <fmt/format.h>
 #include <utility>
 
 namespace reachd {
@@ -16,14 +17,21 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr milliseconds look_again{250}; // for a row to measure over, and for the ends of flows
-constexpr seconds slow_tick{1};         // of the progress line
+constexpr milliseconds look_again{250};      // for a row to measure over, and for the ends of flows
+constexpr seconds slow_tick{1};              // of the progress line
+constexpr std::chrono::hours counts_for{96}; // as visit_counts_for (core/inbound_result.hpp)
 
 way_out way_of(const plan& what, const std::string& vantage_name)
 {
     const auto from = std::ranges::find(what.vantages, vantage_name, &vantage::name);
     return from == what.vantages.end() ? way_out{}
                                        : way_out{.interface = from->interface, .source = from->source};
+}
+
+// What was found counts on where it cannot be measured again, but not for ever: firewalls change.
+void forget_old_results(std::vector<idle_result>& found)
+{
+    std::erase_if(found, [](const idle_result& one) { return wall_now() - one.measured > counts_for; });
 }
 
 } // namespace
@@ -104,11 +112,31 @@ asio::awaitable<std::optional<idle_target>> idle_runner::find_target(std::size_t
     co_return std::nullopt;
 }
 
+// Why the configuration leaves too few entries in NATs for ladders; "" where there are enough. Each row may
+// keep two flows to a STUN server besides the idle ones, and what became of an idle one is asked on another.
+std::string idle_runner::why_too_few_entries() const
+{
+    constexpr std::size_t least_for_flows = 4;
+    constexpr std::size_t kept_by_a_row = 2;
+    const auto rows = static_cast<std::size_t>(std::ranges::count_if(plan_->rows, [](const plan_row& row) {
+        return std::holds_alternative<idle_timer>(row.what);
+    }));
+    const auto least = least_for_flows + kept_by_a_row * rows;
+    const auto most = plan_->config.limits.nat_entries;
+    return most == 0 || most >= least
+             ? std::string{}
+             : fmt::format("limits.nat_entries is {}, and idle flows need at least {}", most, least);
+}
+
 // A reflector or STUN server where one answers; for TCP else a service. Empty: the row's state says why.
 asio::awaitable<idle_runner::ladders> idle_runner::find_places(std::size_t row)
 {
     const auto& timer = std::get<idle_timer>(plan_->rows[row].what);
     ladders out;
+    if (auto why = why_too_few_entries(); !why.empty()) {
+        state_.rows[row].idle_why = std::move(why);
+        co_return out;
+    }
     for (auto& need : idle_needs(timer, plan_->config.idle)) {
         out.push_back(std::make_shared<ladder>(ladder{.row = row, .need = std::move(need)}));
     }
@@ -153,9 +181,12 @@ asio::awaitable<void> idle_runner::run_row(std::size_t row, idle_depth how_far)
         }
     };
     const at_exit at_end{leave};
-    state_.rows[row].idle_why = "it is being measured";
+    if (state_.rows[row].idle.empty()) {
+        state_.rows[row].idle_why = "it is being measured";
+    }
     const auto all = co_await find_places(row);
     if (all.empty()) {
+        forget_old_results(state_.rows[row].idle);
         co_return;
     }
     running_[row] = all;

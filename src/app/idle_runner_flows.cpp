@@ -21,12 +21,26 @@ namespace {
 // More hops than this are not tried one by one.
 constexpr unsigned most_routers = 16;
 
+// Where nothing was traced: hop 1 is the gateway all the same, and keep-alives hear of no hop.
+void begin_with_gateway(path& known, family protocol, const local_network& local, const path_config& config)
+{
+    const auto gateway = std::ranges::find(local.gateways, protocol, &ip_address::family);
+    if (gateway == local.gateways.end()) {
+        return;
+    }
+    known.hops.resize(1);
+    known.hops.front().address = *gateway;
+    if (!config.edge && belongs_to_site(*gateway, 1, local, config)) {
+        known.edge = 1;
+    }
+}
+
 } // namespace
 
 asio::awaitable<idle_seen>
 idle_runner::hold(std::shared_ptr<ladder> what, idle_rung rung, idle_refresh refresh)
 {
-    const bool inside = co_await gate_.enter(what->target.address);
+    const auto inside = co_await gate_.enter_for_long(what->target.address);
     if (!inside) {
         co_return idle_seen{};
     }
@@ -93,13 +107,8 @@ idle_runner::hold_connection(std::shared_ptr<ladder> what, idle_rung rung, idle_
     const at_exit count_it{count};
     if (!made.socket) {
         idle_seen none;
-        none.readings.push_back({
-            .idle = rung.hold,
-            .reason = "it could not be opened: " + describe(made.seen.what),
-            .begun = steady::now(),
-            .tested = steady::now(),
-            .turn = rung.turn,
-        });
+        const auto why = describe(made.seen.what);
+        none.readings.push_back(not_opened(rung.hold, rung.turn, why, steady::now()));
         co_return none;
     }
     idle_order order{.target = what->target, .hold = rung.hold, .turn = rung.turn};
@@ -147,6 +156,10 @@ asio::awaitable<void> idle_runner::find_owner(std::shared_ptr<ladder> what)
     const auto trial = std::make_shared<const idle_trial>(
         owner_trial(judged.held, *judged.lost, *routers, what->need.which)
     );
+    if (what->need.longest && trial->hold > *what->need.longest) {
+        what->owner.sentence = not_looked_for(trial->hold, *what->need.longest);
+        co_return;
+    }
     what->ends = steady::now() + trial->hold;
     what->left = trial->flows.size();
     const auto farthest = std::ranges::max(trial->flows);
@@ -159,9 +172,12 @@ asio::awaitable<void> idle_runner::find_owner(std::shared_ptr<ladder> what)
     while (what->left > 0 && !closed_) {
         co_await pause();
     }
-    const auto known = make_path(
+    auto known = make_path(
         state_.traces, what->reflector->vantage, what->target.address.family, state_.local, plan_->config.path
     );
+    if (known.hops.empty()) {
+        begin_with_gateway(known, what->target.address.family, state_.local, plan_->config.path);
+    }
     const auto way = path_of_trial(what->refreshed, known, state_.local, plan_->config.path);
     what->owner = judge_owner(what->refreshed, way);
 }

@@ -222,8 +222,10 @@ asio::awaitable<void> inbound_runner::measure(std::size_t row, inbound_depth how
     if (closed_) {
         co_return;
     }
-    seen.knock = knocked ? std::optional{std::move(*knocked)} : std::nullopt;
     seen.no_knock = knocked ? std::string{} : knocked.error().detail;
+    if (knocked) {
+        seen.knock = std::move(*knocked);
+    }
 }
 
 bool inbound_runner::look(std::size_t row)

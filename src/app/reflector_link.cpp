@@ -23,7 +23,9 @@ constexpr seconds system_time{12}; // as the engine's
 constexpr milliseconds ask_time{2500};
 constexpr std::size_t most_key_bytes = 65536;
 
-result<wire::key> read_key(const std::string& file)
+} // namespace
+
+result<wire::key> read_reflector_key(const std::string& file)
 {
     std::ifstream stream{file, std::ios::binary};
     if (!stream) {
@@ -42,8 +44,6 @@ result<wire::key> read_key(const std::string& file)
     }
     return std::move(keys->front());
 }
-
-} // namespace
 
 reflector_link::reflector_link(
     std::shared_ptr<const plan> what, site_state& state, flow_gate& gate, resolver& names
@@ -155,7 +155,7 @@ reflector_link::ask_once(reflector_access to, transport over, wire::request_body
 
 asio::awaitable<result<reflector_access>> reflector_link::try_one(reflector_config which, transport over)
 {
-    auto key = read_key(which.secret_file);
+    auto key = read_reflector_key(which.secret_file);
     if (!key) {
         co_return std::unexpected(key.error());
     }
@@ -168,12 +168,14 @@ asio::awaitable<result<reflector_access>> reflector_link::try_one(reflector_conf
             continue;
         }
         to->key = *key;
-        const wire::request_body what{wire::observe{}};
-        const auto reply = co_await ask_once(*to, over, what);
-        if (reply && std::holds_alternative<wire::observed>(*reply)) {
-            co_return *to;
+        for (unsigned i = 0; i < plan_->config.limits.attempts; ++i) {
+            const wire::request_body what{wire::observe{}};
+            const auto reply = co_await ask_once(*to, over, what);
+            if (reply && std::holds_alternative<wire::observed>(*reply)) {
+                co_return *to;
+            }
+            why = reply ? "it says something else" : reply.error().detail;
         }
-        why = reply ? "it says something else" : reply.error().detail;
     }
     co_return std::unexpected(error{errc::unavailable, stage::reply, std::move(why)});
 }

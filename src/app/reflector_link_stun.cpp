@@ -2,6 +2,7 @@
 // Somebody else's STUN server in a reflector's place.
 #include "reachd/app/reflector_link.hpp"
 
+#include <array>
 #include <utility>
 
 namespace reachd {
@@ -32,9 +33,9 @@ void reflector_link::count(const endpoint& to, std::string source, unsigned pack
     state_.sent.ended(to, sent, kept, steady::now());
 }
 
-asio::awaitable<result<stun_client>> reflector_link::open_stun(reflector_access to)
+asio::awaitable<result<reflector_link::staying_client>> reflector_link::open_stun(reflector_access to)
 {
-    const bool inside = co_await gate_.enter(to.where.address);
+    auto inside = co_await gate_.enter_for_long(to.where.address);
     if (!inside) {
         co_return std::unexpected(failure("the check was stopped"));
     }
@@ -44,7 +45,8 @@ asio::awaitable<result<stun_client>> reflector_link::open_stun(reflector_access 
         state_.sent.dropped();
         co_return std::unexpected(socket.error());
     }
-    co_return stun_client{std::move(*socket)};
+    auto stay = std::make_shared<flow_gate::long_stay>(std::move(*inside));
+    co_return staying_client{stun_client{std::move(*socket)}, std::move(stay)};
 }
 
 asio::awaitable<std::shared_ptr<stun_pair>> reflector_link::open_pair(reflector_access to, std::string* why)
@@ -57,11 +59,12 @@ asio::awaitable<std::shared_ptr<stun_pair>> reflector_link::open_pair(reflector_
     auto control = co_await open_stun(to);
     if (!control) {
         *why = control.error().detail;
-        count(target_of(to.where), asker->local_name(), 0, {});
+        count(target_of(to.where), asker->client.local_name(), 0, {});
         co_return nullptr;
     }
-    auto out = std::make_shared<stun_pair>(std::move(*asker), std::move(*control));
-    out->at_end = [this, where = target_of(to.where)](stun_pair& pair) {
+    auto out = std::make_shared<stun_pair>(std::move(asker->client), std::move(control->client));
+    const std::array stays{asker->stay, control->stay};
+    out->at_end = [this, where = target_of(to.where), stays](stun_pair& pair) {
         count(where, pair.asker.local_name(), pair.asker.datagrams(), kept_datagram);
         count(where, pair.control.local_name(), pair.control.datagrams(), kept_stream);
     };

@@ -329,9 +329,21 @@ void read_inbound(object_reader rows, config& into)
     }
     for (const auto& [name, unused] : rows.value().items()) {
         auto reader = rows.child(name);
-        reader.allow({"service", "public"});
-        reader.require("service", "address and port of the service, as this machine reaches it");
+        reader.allow({"service", "public", "not_needed"});
         inbound_config one;
+        one.not_needed = read_filled(reader, "not_needed");
+        if (reader.has("not_needed")) {
+            if (reader.has("service") || reader.has("public")) {
+                reader.fault("not_needed", "says that there is no service, and so it stands alone");
+            }
+            into.inbound.emplace(name, one);
+            continue;
+        }
+        reader.require(
+            "service",
+            "address and port of the service, as this machine reaches it; or 'not_needed': why there is "
+            "none at this site"
+        );
         one.service = read_service(reader, "service").value_or(socket_address{});
         one.published = read_service(reader, "public");
         into.inbound.emplace(name, one);
@@ -374,9 +386,12 @@ void read_sections(object_reader& root, config& into)
     }
     if (root.has("idle")) {
         auto reader = root.child("idle");
-        reader.allow({"udp_rungs_s", "tcp_rungs_s"});
+        reader.allow({"udp_rungs_s", "tcp_rungs_s", "longest_s"});
         into.idle.udp_rungs = read_rungs(reader, "udp_rungs_s");
         into.idle.tcp_rungs = read_rungs(reader, "tcp_rungs_s");
+        if (const auto longest = reader.integer("longest_s", 1, most_rung_s)) {
+            into.idle.longest = std::chrono::seconds{*longest};
+        }
     }
     if (root.has("tls")) {
         auto reader = root.child("tls");

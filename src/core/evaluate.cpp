@@ -80,7 +80,7 @@ row_answer answer_of(inbound_answer answer)
 row_answer answer_of(const plan_row& what, const row_state& row, std::size_t vantages)
 {
     if (!what.not_configured.empty()) {
-        return row_answer::not_configured;
+        return what.needed ? row_answer::not_configured : row_answer::not_needed;
     }
     if (const auto* timer = std::get_if<idle_timer>(&what.what); timer && row.not_run.empty()) {
         const auto answer = answer_of(*timer, row.idle);
@@ -234,7 +234,8 @@ const char* to_string(row_answer value)
     case row_answer::pass: return "pass";
     case row_answer::fail: return "fail";
     case row_answer::unproven: return "unproven";
-    case row_answer::not_configured: return "not_configured";
+    case row_answer::not_configured:
+    case row_answer::not_needed: return "not_configured";
     }
     return "?";
 }
@@ -322,7 +323,8 @@ std::vector<row_change> evaluate(const plan& what, site_state& site, wall_time n
         }
         auto state = answer_of(what.rows[i], row, what.vantages.size());
         std::optional<inbound_judgement> judged;
-        if (const auto* from = std::get_if<inbound>(&what.rows[i].what); from && row.not_run.empty()) {
+        if (const auto* from = std::get_if<inbound>(&what.rows[i].what);
+            from && what.rows[i].needed && row.not_run.empty()) {
             judged = judge_inbound(*from, what.rows[i].here, row.inbound, now);
             state = answer_of(judged->answer);
             std::ranges::move(judged->findings, std::back_inserter(row.findings));

@@ -19,7 +19,8 @@ const char* words_of(row_answer state)
     case row_answer::pass: return "which works";
     case row_answer::fail: return "which fails as well";
     case row_answer::unproven:
-    case row_answer::not_configured: return "which is undecided";
+    case row_answer::not_configured:
+    case row_answer::not_needed: return "which is undecided";
     }
     return "";
 }

@@ -90,6 +90,18 @@ const char* to_string(after_expiry value)
     return "?";
 }
 
+idle_reading not_opened(duration hold, unsigned turn, const std::string& why, time_point now)
+{
+    return {
+        .idle = hold,
+        .grade = idle_grade::none,
+        .reason = "it could not be opened: " + why,
+        .begun = now,
+        .tested = now,
+        .turn = turn,
+    };
+}
+
 seconds guard_of(seconds required)
 {
     return required > 2 * usual_guard ? usual_guard : 1s;

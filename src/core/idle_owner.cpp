@@ -116,6 +116,14 @@ path path_of_trial(
     return known;
 }
 
+std::string not_looked_for(duration takes, seconds longest)
+{
+    return fmt::format(
+        "which box it is was not looked for: that takes a silence of {}, and longest_s is {}",
+        seconds_text(takes), longest.count()
+    );
+}
+
 idle_owner judge_owner(std::span<const refreshed_flow> flows, const path& way)
 {
     idle_owner out;

@@ -66,7 +66,7 @@ std::vector<std::size_t> preferred_rows(const plan& what, const plan_row& row, c
 std::vector<idle_need> idle_needs(const idle_timer& timer, const idle_config& rungs)
 {
     const auto need = [&](idle_class which, const std::vector<seconds>& of) {
-        return idle_need{.which = which, .required = timer.hold, .rungs = of, .longest = {}};
+        return idle_need{.which = which, .required = timer.hold, .rungs = of, .longest = rungs.longest};
     };
     if (timer.transport == transport::tcp) {
         return {need(idle_class::tcp, rungs.tcp_rungs)};
@@ -167,6 +167,11 @@ std::string idle_row_advice(const idle_timer& timer, const row_state& row)
 
 std::string idle_row_finding(const row_state& row)
 {
+    if (!row.idle.empty() && !row.idle_why.empty()) {
+        return fmt::format(
+            "measured at {}, and not since: {}", to_text(row.idle.front().measured), row.idle_why
+        );
+    }
     const auto open = std::ranges::find_if(row.idle, [](const idle_result& one) {
         return one.judged.answer == idle_answer::unproven && !one.by_reflector;
     });

@@ -54,7 +54,7 @@ json inbound_json(const inbound& what, const std::optional<inbound_config>& here
         {"inside", std::move(inside)},
         {"listens_here", seen.listens_here},
         {"connect_back", knock_json(seen)},
-        {"not_tried", seen.knock || seen.no_knock.empty() ? json(nullptr) : json(seen.no_knock)},
+        {"not_tried", seen.no_knock.empty() ? json(nullptr) : json(seen.no_knock)},
         {"visits", std::move(visits)},
         {"not_seen", seen.no_watch.empty() ? json(nullptr) : json(seen.no_watch)},
     };

@@ -12,20 +12,6 @@
 namespace reachd {
 namespace {
 
-std::vector<std::string> texts_of(const std::vector<ip_address>& addresses)
-{
-    std::vector<std::string> out;
-    for (const auto& one : addresses) {
-        out.push_back(to_text(one));
-    }
-    return out;
-}
-
-std::string allowed_text(const inbound& what)
-{
-    return fmt::format("{}", fmt::join(texts_of(what.sources), " and "));
-}
-
 bool answers_inside(const inbound_seen& seen)
 {
     const bool shook_hands = std::ranges::any_of(seen.inside, [](const observation& one) {
@@ -68,35 +54,6 @@ std::vector<ip_address> unseen_sources(const inbound& what, const inbound_seen& 
         return found == seen.visits.end() || now - found->at > visit_counts_for;
     });
     return out;
-}
-
-std::string visit_text(const inbound_visit& visit)
-{
-    return fmt::format("{} was connected to it at {}", to_text(visit.source), to_text(visit.at));
-}
-
-std::string met_text(const inbound_knock& knock)
-{
-    switch (knock.seen.outcome) {
-    case wire::inbound_outcome::connected: return "is answered";
-    case wire::inbound_outcome::refused: return "is refused";
-    case wire::inbound_outcome::silent: return fmt::format("meets silence for {}", to_text(knock.waited));
-    case wire::inbound_outcome::icmp:
-        return fmt::format(
-            "meets an ICMP error ({})",
-            icmp_name(knock.to.address.family, knock.seen.icmp_type, knock.seen.icmp_code)
-        );
-    case wire::inbound_outcome::not_tried: return "was not tried: the reflector's own system refused";
-    }
-    return {};
-}
-
-std::string knock_text(const inbound_knock& knock)
-{
-    return fmt::format(
-        "a connection from reflector {} ({}) to {} {}", knock.by, to_text(knock.from), to_text(knock.to),
-        met_text(knock)
-    );
 }
 
 // What it was that answered the stranger, as far as that shows.
@@ -187,11 +144,6 @@ inbound_judgement judge_let_in(const inbound& what, const inbound_seen& seen, wa
     return out;
 }
 
-std::string joined(const std::string& one, const std::string& other)
-{
-    return one.empty() || other.empty() ? one + other : one + "; " + other;
-}
-
 std::string exposure_text(const inbound_seen& seen)
 {
     if (!seen.knock) {
@@ -229,6 +181,34 @@ judge_undecided(const inbound& what, const inbound_config& here, const inbound_s
 
 } // namespace
 
+namespace {
+
+// A stranger's connection of long ago, or to an address that is not the public one any more.
+bool is_out_of_date(const inbound_knock& knock, const inbound_config& here, wall_time now)
+{
+    return now - knock.at > visit_counts_for || (here.published && *here.published != knock.to);
+}
+
+inbound_judgement
+judge_known(const inbound& what, const inbound_config& here, const inbound_seen& seen, wall_time now)
+{
+    if (was_let_in(seen)) {
+        return judge_let_in(what, seen, now);
+    }
+    const auto* visit = last_visit(seen, now);
+    if (was_kept_out(seen) && is_there(seen) && visit && unseen_sources(what, seen, now).empty()) {
+        return {
+            .answer = inbound_answer::pass,
+            .sentence = fmt::format("{}, and {}", visit_text(*visit), knock_text(*seen.knock)),
+            .advice = {},
+            .findings = {},
+        };
+    }
+    return judge_undecided(what, here, seen, now);
+}
+
+} // namespace
+
 inbound_judgement judge_inbound(
     const inbound& what, const std::optional<inbound_config>& here, const inbound_seen& seen, wall_time now
 )
@@ -245,25 +225,21 @@ inbound_judgement judge_inbound(
             .findings = {},
         };
     }
-    if (was_let_in(seen)) {
-        return judge_let_in(what, seen, now);
+    if (seen.knock && is_out_of_date(*seen.knock, *here, now)) {
+        auto rest = seen;
+        rest.knock.reset();
+        return judge_known(what, *here, rest, now);
     }
-    const auto* visit = last_visit(seen, now);
-    if (was_kept_out(seen) && is_there(seen) && visit && unseen_sources(what, seen, now).empty()) {
-        return {
-            .answer = inbound_answer::pass,
-            .sentence = fmt::format("{}, and {}", visit_text(*visit), knock_text(*seen.knock)),
-            .advice = {},
-            .findings = {},
-        };
+    auto out = judge_known(what, *here, seen, now);
+    if (seen.knock && !seen.no_knock.empty()) {
+        out.findings.push_back(
+            fmt::format(
+                "the connection from outside is of {}; the last round had none: {}", to_text(seen.knock->at),
+                seen.no_knock
+            )
+        );
     }
-    return judge_undecided(what, *here, seen, now);
-}
-
-std::string said_text(const inbound_knock& knock)
-{
-    const auto& said = knock.seen.banner;
-    return printable({reinterpret_cast<const char*>(said.data()), said.size()});
+    return out;
 }
 
 std::string why_no_stranger(const inbound& what, const ip_address& reflector)

@@ -144,6 +144,7 @@ plan_row make_row(const catalogue& from, const requirement& need, const value_so
         .note = need.note,
         .ask = need.ask.empty() ? from.contact : need.ask,
         .not_configured = {},
+        .needed = true,
         .what = {},
         .here = {},
     };
@@ -155,6 +156,16 @@ plan_row make_row(const catalogue& from, const requirement& need, const value_so
         row.what = std::get<inbound>(need.what);
     }
     return row;
+}
+
+void put_here(plan_row& row, const inbound_config& here)
+{
+    if (here.not_needed.empty()) {
+        row.here = here;
+        return;
+    }
+    row.needed = false;
+    row.not_configured = "not needed here, says the configuration: " + here.not_needed;
 }
 
 } // namespace
@@ -184,7 +195,7 @@ plan make_plan(config site, const std::vector<catalogue>& known)
             out.rows.push_back(make_row(*found, need, values));
             const auto here = site.inbound.find(id + "/" + need.id);
             if (here != site.inbound.end()) {
-                out.rows.back().here = here->second;
+                put_here(out.rows.back(), here->second);
             }
         }
     }

@@ -106,7 +106,8 @@ std::string outbound_sentence(const outbound_row& what, const row_state& row)
         }
         return {};
     case row_answer::unproven: return undecided_sentence(what, row);
-    case row_answer::not_configured: return {};
+    case row_answer::not_configured:
+    case row_answer::not_needed: return {};
     }
     return {};
 }
@@ -284,7 +285,7 @@ std::size_t count_rows(const site_state& site, row_answer wanted)
 
 std::string row_sentence(const plan_row& what, const row_state& row)
 {
-    if (row.state == row_answer::not_configured) {
+    if (row.state == row_answer::not_configured || row.state == row_answer::not_needed) {
         return what.not_configured;
     }
     if (!row.not_run.empty()) {
@@ -328,7 +329,7 @@ std::string site_sentence(const plan& what, const site_state& site)
     if (nothing_answers(site)) {
         return "Nothing answers at all: the way out of this site is down, or everything is dropped.";
     }
-    const auto rows = site.rows.size();
+    const auto rows = site.rows.size() - count_rows(site, row_answer::not_needed);
     switch (site.state) {
     case site_answer::ready: return fmt::format("All {} requirements pass.", rows);
     case site_answer::not_ready:

@@ -137,7 +137,7 @@ private:
 
     void refresh()
     {
-        constexpr int usual = -1; // the system's own again: ip(7), ipv6(7)
+        constexpr int usual = -1;     // the system's own again: ip(7), ipv6(7)
         const byte_vector nothing(1); // what shall end on the way; the far side gets what it understands
         const auto payload = what_.refresh.hops ? nothing : client_.hello();
         ++refreshed_;
@@ -230,21 +230,6 @@ private:
     std::vector<idle_reading> out_;
 };
 
-idle_seen nothing_made(const datagram_idle_order& what, const std::string& why, unsigned packets)
-{
-    const auto now = steady::now();
-    idle_seen out{.packets = packets};
-    out.readings.push_back({
-        .idle = what.hold,
-        .grade = idle_grade::none,
-        .reason = "it could not be opened: " + why,
-        .begun = now,
-        .tested = now,
-        .turn = what.turn,
-    });
-    return out;
-}
-
 } // namespace
 
 asio::awaitable<idle_seen> leave_datagrams_alone(datagram_idle_order what, local_change_watch& watch)
@@ -271,7 +256,9 @@ asio::awaitable<idle_seen> leave_datagrams_alone(datagram_idle_order what, local
             co_return idle_seen{.packets = packets};
         }
     }
-    co_return nothing_made(what, why, packets);
+    idle_seen none{.packets = packets};
+    none.readings.push_back(not_opened(what.hold, what.turn, why, steady::now()));
+    co_return none;
 }
 
 } // namespace reachd

@@ -149,19 +149,6 @@ private:
     std::vector<idle_reading> out_;
 };
 
-idle_reading nothing_made(const mapping_idle_order& what, const std::string& why)
-{
-    const auto now = steady::now();
-    return {
-        .idle = what.hold,
-        .grade = idle_grade::none,
-        .reason = "it could not be opened: " + why,
-        .begun = now,
-        .tested = now,
-        .turn = what.turn,
-    };
-}
-
 } // namespace
 
 asio::awaitable<mapping_seen> leave_mapping_alone(mapping_idle_order what, local_change_watch& watch)
@@ -189,7 +176,7 @@ asio::awaitable<mapping_seen> leave_mapping_alone(mapping_idle_order what, local
     }
     mapping_seen none;
     none.flow.packets = packets;
-    none.flow.readings.push_back(nothing_made(what, why));
+    none.flow.readings.push_back(not_opened(what.hold, what.turn, why, steady::now()));
     co_return none;
 }
 

@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <cstring>
 #include <fmt/format.h>
-#include <ifaddrs.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
@@ -163,22 +162,6 @@ int read_family(int fd, unsigned char protocol, std::uint16_t port, std::vector<
     }
 }
 
-bool is_own(const ip_address& address)
-{
-    ifaddrs* list = nullptr;
-    if (::getifaddrs(&list) != 0) {
-        return false;
-    }
-    bool found = false;
-    for (const auto* one = list; one && !found; one = one->ifa_next) {
-        const bool ip =
-            one->ifa_addr && (one->ifa_addr->sa_family == AF_INET || one->ifa_addr->sa_family == AF_INET6);
-        found = ip && address_of(*one->ifa_addr) == address;
-    }
-    ::freeifaddrs(list);
-    return found;
-}
-
 } // namespace
 
 result<service_sockets> read_service_sockets(const socket_address& service)
@@ -194,7 +177,7 @@ result<service_sockets> read_service_sockets(const socket_address& service)
     }
     // A kernel without IPv6 has no such sockets.
     read_family(fd.get(), AF_INET6, service.port, all);
-    const bool own = is_own(service.address);
+    const bool own = is_local_address(service.address);
     service_sockets out;
     bool at_any = false;
     for (const auto& one : all) {

@@ -35,22 +35,6 @@ std::optional<sockaddr_storage> own_name(int fd)
 
 // Any of this machine's addresses: the kernel complains of a silent next hop by the interface's primary
 // address, whatever source the socket has.
-bool is_local_address(const ip_address& address)
-{
-    ifaddrs* list = nullptr;
-    if (::getifaddrs(&list) != 0) {
-        return false;
-    }
-    bool found = false;
-    for (const auto* one = list; one && !found; one = one->ifa_next) {
-        const bool ip =
-            one->ifa_addr && (one->ifa_addr->sa_family == AF_INET || one->ifa_addr->sa_family == AF_INET6);
-        found = ip && address_of(*one->ifa_addr) == address;
-    }
-    ::freeifaddrs(list);
-    return found;
-}
-
 bool is_icmp(const sock_extended_err& what)
 {
     return what.ee_origin == SO_EE_ORIGIN_ICMP || what.ee_origin == SO_EE_ORIGIN_ICMP6;
@@ -204,6 +188,22 @@ std::vector<icmp_error> drain_errors(int fd, family protocol)
             found.push_back(*entry);
         }
     }
+}
+
+bool is_local_address(const ip_address& address)
+{
+    ifaddrs* list = nullptr;
+    if (::getifaddrs(&list) != 0) {
+        return false;
+    }
+    bool found = false;
+    for (const auto* one = list; one && !found; one = one->ifa_next) {
+        const bool ip =
+            one->ifa_addr && (one->ifa_addr->sa_family == AF_INET || one->ifa_addr->sa_family == AF_INET6);
+        found = ip && address_of(*one->ifa_addr) == address;
+    }
+    ::freeifaddrs(list);
+    return found;
 }
 
 int tcp_state(int fd)

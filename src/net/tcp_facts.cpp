@@ -32,6 +32,7 @@ std::optional<tcp_facts> read_tcp_facts(int fd)
         .timeouts = info.tcpi_retransmits,
         .in_flight_again = info.tcpi_retrans,
         .retransmitted = info.tcpi_total_retrans,
+        .unacknowledged = info.tcpi_unacked,
         .bytes_acknowledged = info.tcpi_bytes_acked,
         .peer_window = {},
         .rtt_us = info.tcpi_rtt,

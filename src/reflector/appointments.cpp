@@ -10,6 +10,8 @@ namespace {
 
 using wire::refusal;
 
+constexpr std::uint8_t ends_of_flows = wire::event_reset | wire::event_closed | wire::event_given_up;
+
 std::uint64_t mix(std::uint64_t hash, std::uint64_t value)
 {
     hash ^= value + 0x9e3779b97f4a7c15ULL + (hash << 6U) + (hash >> 2U);
@@ -222,7 +224,10 @@ void appointments::finish(std::uint32_t index, time_point now)
     if (--host->second == 0) {
         by_host_.erase(host);
     }
-    finished_.push_back({.when = now + bounds_.report_kept, .index = index, .generation = done.generation});
+    // Who has lost the flow before asks when the answer would have come.
+    const auto when = std::max(now, done.due) + bounds_.report_kept;
+    const auto place = std::ranges::upper_bound(finished_, when, {}, &entry::when);
+    finished_.insert(place, entry{.when = when, .index = index, .generation = done.generation});
     forget_old(now);
 }
 
@@ -270,7 +275,13 @@ void appointments::mark(record& of, std::uint8_t bits, time_point now)
 void appointments::note(const flow& on, const flow_event& what, time_point now)
 {
     auto* const found = find(on);
-    if (found == nullptr || found->state != wire::sending::sent) {
+    if (found == nullptr) {
+        return;
+    }
+    if (found->state == wire::sending::waiting) { // how the flow ends before its answer is due
+        found->events.bits = static_cast<std::uint8_t>(found->events.bits | (what.bits & ends_of_flows));
+    }
+    if (found->state != wire::sending::sent) {
         return;
     }
     mark(*found, what.bits, now);
@@ -342,6 +353,9 @@ wire::reported appointments::report(const key_state& owner, std::uint64_t token,
     }
     out.state = found->state;
     out.peer = found->on.peer;
+    if (found->state == wire::sending::flow_ended) {
+        out.events = found->events.bits;
+    }
     if (found->state != wire::sending::sent) {
         return out;
     }

@@ -3,6 +3,7 @@
 
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/socket_options.hpp"
+#include "reachd/net/tcp_facts.hpp"
 #include "tcp_state.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -38,7 +39,7 @@ struct tcp_door::connection {
     // When the last answer left:
     bool answered = false;
     wire::answer_kind how = wire::answer_kind::data;
-    tcp_snapshot before;
+    tcp_facts before;
 };
 
 tcp_door::tcp_door(asio::io_context& io, task_group& tasks, const limits& bounds, desk& at, handler done)
@@ -236,9 +237,9 @@ wire::sending tcp_door::answer(const flow& on, wire::answer_kind how, byte_view 
     if (to == nullptr) {
         return wire::sending::flow_ended;
     }
-    const auto snapshot = read_tcp(to->socket.native_handle());
+    const auto snapshot = read_tcp_facts(to->socket.native_handle());
     to->how = how;
-    to->before = snapshot.value_or(tcp_snapshot{});
+    to->before = snapshot.value_or(tcp_facts{});
     to->deadline = now + bounds_.tcp_idle;
     const bool sent =
         how == wire::answer_kind::data ? send(on, bytes) : send_keepalive(to->socket.native_handle());
@@ -264,7 +265,7 @@ void tcp_door::inspect(const flow& on, time_point now)
     if (of == nullptr || !of->answered) {
         return;
     }
-    const auto seen = read_tcp(of->socket.native_handle());
+    const auto seen = read_tcp_facts(of->socket.native_handle());
     if (!seen) {
         return;
     }
@@ -274,7 +275,7 @@ void tcp_door::inspect(const flow& on, time_point now)
     );
     const bool heard = of->how == wire::answer_kind::data
                          ? seen->unacknowledged == 0
-                         : seen->segments_in != of->before.segments_in && seen->probes == 0;
+                         : seen->segments_in != of->before.segments_in && seen->unanswered_probes == 0;
     if (heard) {
         desk_->appointments().acknowledged(on, now);
     }

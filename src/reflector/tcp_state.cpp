@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tcp_state.hpp"
 
-#include <linux/tcp.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 namespace reachd::reflector {
@@ -18,21 +18,6 @@ bool set(int fd, int option, int value)
 }
 
 } // namespace
-
-std::optional<tcp_snapshot> read_tcp(int fd)
-{
-    tcp_info info{};
-    socklen_t size = sizeof info;
-    if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) {
-        return std::nullopt;
-    }
-    return tcp_snapshot{
-        .unacknowledged = info.tcpi_unacked,
-        .retransmitted = info.tcpi_total_retrans,
-        .segments_in = info.tcpi_segs_in,
-        .probes = info.tcpi_probes,
-    };
-}
 
 void rest_keepalive(int fd)
 {

@@ -116,6 +116,32 @@ TEST_F(appointments_test, a_connection_that_ends_frees_its_place_and_is_not_answ
     EXPECT_EQ(report(8).state, sending::sent) << "an end after the answer changes nothing of it";
 }
 
+TEST_F(
+    appointments_test,
+    a_connection_that_is_ended_from_outside_before_its_time_is_reported_as_such_when_it_is_due
+)
+{
+    ASSERT_TRUE(make(tcp(1), 7, 3'000'000)); // 50 minutes
+    ASSERT_TRUE(make(tcp(2), 8, 3'000'000));
+    now += seconds{350};
+    all.note(tcp(1), {.bits = wire::event_later}, now); // no end
+    all.note(tcp(1), {.bits = wire::event_reset}, now);
+    all.ended(tcp(1), now);
+    all.ended(tcp(2), now); // by ourselves
+    for (const auto wait : {seconds{0}, seconds{2650}}) {
+        now += wait;
+        keep();
+        EXPECT_EQ(report(7).state, sending::flow_ended);
+        EXPECT_EQ(report(7).events, wire::event_reset);
+        EXPECT_EQ(report(8).state, sending::flow_ended);
+        EXPECT_EQ(report(8).events, 0);
+    }
+    now += wide().report_kept;
+    ASSERT_TRUE(make(tcp(3), 9, 0));
+    keep();
+    EXPECT_EQ(report(7).state, sending::unknown);
+}
+
 TEST_F(appointments_test, reports_are_forgotten_after_their_time)
 {
     ASSERT_TRUE(make(udp(1), 7, 0));

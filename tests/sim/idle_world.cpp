@@ -29,12 +29,19 @@ bool gets_through(idle_world& world)
     return share(world) >= world.loss;
 }
 
+// Of a mapping in it, counted from the last packet of the exchange, which came from outside.
+duration life_of(const idle_box& box, idle_class which, duration round_trip)
+{
+    const auto timer = which == idle_class::udp_single ? box.single : box.stream;
+    return box.inbound_keeps ? timer : timer - round_trip;
+}
+
 // When the boxes forget the flow: one moment for each.
 std::vector<time_point> deaths(const idle_need& need, idle_world& world, time_point begun)
 {
     std::vector<time_point> out;
     for (const auto& box : world.boxes) {
-        auto dies = begun + (need.which == idle_class::udp_single ? box.single : box.stream);
+        auto dies = begun + life_of(box, need.which, world.round_trip);
         if (world.flush && begun < world_begin + *world.flush) {
             dies = std::min(dies, world_begin + *world.flush);
         }
@@ -188,7 +195,7 @@ duration idle_world::timer(idle_class which) const
 {
     duration out = duration::max();
     for (const auto& box : boxes) {
-        out = std::min(out, which == idle_class::udp_single ? box.single : box.stream);
+        out = std::min(out, life_of(box, which, round_trip));
     }
     return out;
 }
@@ -209,8 +216,10 @@ idle_world draw_world(std::uint64_t seed)
             .single = pick(out, 2) == 0 ? stream : std::max<duration>(stream / 4, 5s),
             .stream = stream,
             .then = static_cast<after_expiry>(pick(out, 4)),
+            .inbound_keeps = pick(out, 3) > 0,
         });
     }
+    out.round_trip = milliseconds{pick(out, 400)};
     out.far_side = pick(out, 2) == 0;
     if (pick(out, 3) == 0) {
         return out; // nothing else
@@ -248,7 +257,8 @@ std::string describe(const idle_world& world)
     std::string out = world.far_side ? "far side" : "real service";
     for (const auto& box : world.boxes) {
         out += fmt::format(
-            ", box {}/{} {}", seconds_text(box.single), seconds_text(box.stream), to_string(box.then)
+            ", box {}/{} {}{}", seconds_text(box.single), seconds_text(box.stream), to_string(box.then),
+            box.inbound_keeps ? "" : " kept from inside alone"
         );
     }
     const auto add = [&](const char* what, const std::optional<duration>& when) {

@@ -16,6 +16,7 @@ struct idle_box {
     duration single{}; // UDP flows that have seen one exchange
     duration stream{}; // UDP with traffic both ways, and TCP
     after_expiry then = after_expiry::recreates;
+    bool inbound_keeps = true; // false: only packets from inside refresh it (RFC 4787 REQ-6)
 };
 
 struct idle_world {
@@ -26,6 +27,7 @@ struct idle_world {
     std::optional<duration> flush;       // all mappings of all boxes, after the ladder's beginning
     std::optional<duration> outage;      // the way is down for some seconds from then
     std::optional<duration> sleep;       // this machine is suspended then
+    duration round_trip{};               // by which the last packet from inside is older than its answer
     double evictions_per_s = 0;          // of one mapping, by pressure on the table
     double loss = 0;                     // of single packets, each way
     std::mt19937_64 random;

@@ -6,10 +6,9 @@
 The tests mostly wait, so several run at a time, each in a lab of its own (side_by_side.py).
 """
 import base64
+import concurrent.futures
 import json
-import os
 import pathlib
-import shutil
 import signal
 import sys
 import threading
@@ -18,45 +17,34 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from idle_lab import (  # noqa: E402
-    DEFAULTS, ESTABLISHED, NO_ANSWERS, OTHER_PORTS, PORT, SERVER, SINGLE, STREAM, IdleTest)
-from lab_site import GATEWAY, ISP, TREE, row, wait_until  # noqa: E402
+    DEFAULTS, DROP_FORGOTTEN, ESTABLISHED, NO_ANSWERS, OTHER_PORTS, PORT, RESET_FORGOTTEN, SERVER, SINGLE, STREAM, Reflected)
+from lab_site import GATEWAY, GATEWAY6, ISP, MAPS, MAPS_AT, row  # noqa: E402
 from side_by_side import main  # noqa: E402
 from traffic_test import Counting  # noqa: E402
+from lab import system  # noqa: E402
+from lab.topology import namespace_of  # noqa: E402
 
-SECRET = base64.b64encode(bytes(range(32))).decode("ascii")
 OTHER_NAT = ("table ip other { chain post { type nat hook postrouting priority 100; oifname \"OUT\" masquerade; }; "
              "chain input { type filter hook input priority 0; iifname \"OUT\" ct state new,invalid drop; }; }")
-DROP_FORGOTTEN = "table inet idledrop { chain onward { type filter hook forward priority -10; ct state invalid drop; }; }"
-RESET_FORGOTTEN = ("table inet idledrop { chain onward { type filter hook forward priority -10; "
-                   "ct state invalid reject with tcp reset; }; }")
 
+SERVER6 = "2001:db8:ff02::2"
+NAMED, NAMED_AT = MAPS, MAPS_AT[0]
+BOTH = ("udp", "tcp")
+# A policy for one port, of statements that nft wants on lines of their own.
+OWN_TIMERS = """table ip idleports {
+  ct timeout shorttcp { protocol tcp; l3proto ip; policy = { established: 5 }
+  }
+  ct timeout shortudp { protocol udp; l3proto ip; policy = { unreplied: 5, replied: 5 }
+  }
+  chain pre { type filter hook prerouting priority -150;
+    tcp dport 4200 ct timeout set "shorttcp"
+    udp dport 4200 ct timeout set "shortudp"
+  }
+}"""
 
-class Reflected(IdleTest):
-    def setUp(self):
-        super().setUp()
-        program = self.site.directory / "bin" / "reachd-reflector"
-        if not program.exists():
-            shutil.copy(pathlib.Path(os.environ.get("REACHD_BIN", TREE / "build" / "dev")) / "reachd-reflector", program)
-        self.keys = self.site.write("reflector.keys", f"lab:{SECRET}\n")
-        self.reflector = None
-        self.start_reflector()
-
-    def start_reflector(self):
-        log = open(self.site.directory / "work" / "reflector.log", "w+b")
-        self.addCleanup(log.close)
-        self.reflector = self.site.lab.popen("server", [self.site.program("reachd-reflector"), "--listen", f"{SERVER}:{PORT}",
-                                                        "--key-file", str(self.keys)], stderr=log)
-        self.addCleanup(self.stop_reflector, self.reflector)
-        wait_until(lambda: b"reflector.started" in pathlib.Path(log.name).read_bytes(), "the reflector", 10)
-
-    def stop_reflector(self, process=None, how=signal.SIGKILL):
-        process = process or self.reflector
-        process.send_signal(how)
-        process.wait(10)
-
-    def files(self, hold_s, rungs, transports=("tcp",), secret=None, **more):
-        key = self.site.write("site.key", f"lab:{secret or SECRET}\n")
-        return self.site_files(hold_s, rungs, transports, {"secret_file": str(key)}, **more)
+# Where the lab has its own server, the reflector has another port of the host's.
+OWN_PORT = (f"table ip ownport {{ chain pre {{ type nat hook prerouting priority dstnat; ip daddr {SERVER} "
+            f"meta l4proto {{ tcp, udp }} th dport 4200 redirect to :{PORT + 1}; }}; }}")
 
 
 class Ladders(Reflected):
@@ -180,7 +168,7 @@ class Ladders(Reflected):
 
         def flush():
             time.sleep(6)
-            self.site.lab.exec("site", ["conntrack", "-F"], user=False)
+            system.in_namespace(namespace_of(self.site.lab.id, "site"), system.forget_connections)
         thread = threading.Thread(target=flush)
         thread.start()
         self.addCleanup(thread.join)
@@ -195,6 +183,94 @@ class Ladders(Reflected):
             told = client.next_event(lambda event: event.get("kind") == "idle.measured", 40)
             self.assertEqual((told["requirement"], told["state"], told["via"]), ("udp-idle", "pass", f"reflector {SERVER}"))
             self.assertEqual(daemon.row("udp-idle")["state"], "pass")
+
+
+class Places(Reflected):
+    """Where a reflector may be: another port, another family, a name."""
+
+    LISTEN = (f"{SERVER}:{PORT}", f"{SERVER}:{PORT + 1}", f"[{SERVER6}]:{PORT}", f"{NAMED_AT}:{PORT}")
+
+    def at(self, host, port=PORT, name="reachd.json"):
+        """A configuration with the reflector there, beside those of other names."""
+        key = str(self.site.directory / "site.key")
+        self.files(7, [2, 3, 4, 8], BOTH)  # the key and the catalogue
+        return self.site.config({
+            "catalogues": ["timers"], "values": {}, "idle": {"tcp_rungs_s": [2, 3, 4, 8], "udp_rungs_s": [2, 3, 4, 8]},
+            "reflectors": [{"host": host, "port": port, "secret_file": key}]}, name=name)
+
+    def test_firewalls_that_treat_ports_differently_show_by_a_reflector_on_the_catalogues_own(self):
+        self.timers(single=60, stream=60, tcp=60)
+        self.rules(NO_ANSWERS)
+        self.rules(OWN_TIMERS)
+        done = self.site.lab.exec("server", ["nft", OWN_PORT], user=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.addCleanup(self.site.lab.exec, "server", ["nft", "delete table ip ownport"], user=False)
+        configs = [self.at(SERVER, port, f"port{port}.json") for port in (PORT, 4200)]
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            (usual, code), (own, own_code) = pool.map(self.measure, configs)
+        self.assertEqual((code, own_code), (0, 2))
+        for which in ("single", "stream", "tcp"):
+            self.assert_held(usual[which], 7)
+            self.assertEqual((own[which]["state"], own[which]["target"]["port"]), ("fail", 4200), own[which])
+            self.assert_bracket(own[which], 5)
+
+    def test_ladders_over_ipv6(self):
+        """The site routes IPv6 and has no NAT for it: a firewall forgets as well."""
+        for timers, state in (({"single": 4, "stream": 5, "tcp": 4}, "fail"), ({"single": 60, "stream": 60, "tcp": 60}, "pass")):
+            with self.subTest(state):
+                self.timers(**timers)
+                got, _ = self.measure(self.at(SERVER6))
+                self.assertEqual(set(got), set(timers))
+                for which, one in got.items():
+                    self.assertEqual((one["state"], one["target"]["address"]), (state, SERVER6), one)
+                    self.assert_true_of(one, timers[which])
+                    if state == "fail":
+                        self.assert_bracket(one, timers[which])
+                        self.assertEqual((one["after_expiry"], one["where"]),
+                                         ("re-creates", {"at": {"hop": 1, "address": GATEWAY6}}), one)
+
+    def test_a_reflector_given_by_name(self):
+        self.timers(single=60, stream=60, tcp=60)
+        got, code = self.measure(self.at(NAMED))
+        self.assertEqual(code, 0)
+        for one in got.values():
+            self.assert_held(one, 7)
+            self.assertEqual((one["via"], one["target"]["address"]), (f"reflector {NAMED}", NAMED_AT))
+
+    def test_a_name_without_an_address_is_told(self):
+        report = json.loads(self.site.reachctl("check", "--format", "json", "--only", "udp-idle",
+                                               config=self.at("nowhere.lab.example")).stdout)
+        self.assertIn("its name has no address", row(report, "udp-idle")["sentence"])
+
+
+class Doctor(Reflected):
+    def examine(self, config):
+        done = self.site.reachctl("doctor", "--format", "json", config=config)
+        return [(one["state"], one["sentence"]) for one in json.loads(done.stdout)["findings"]
+                if one["topic"] == "reflector" or "sock_diag" in one["sentence"]]
+
+    def test_doctor_tells_whether_reflectors_can_be_used(self):
+        config = self.files(3, [2])
+        key = self.site.directory / "site.key"
+        key.chmod(0o644)
+        self.assertEqual(self.examine(config), [
+            ("ok", "sock_diag lists this machine's sockets: connections of allowed sources to an inbound service of this machine "
+                   "are seen."),
+            ("limited", f"The key file {key} is open to every user of this machine: chmod o= {key}."),
+            ("ok", f"Reflector {SERVER} (udp {PORT}) answers and takes the key."),
+            ("ok", f"Reflector {SERVER} (tcp {PORT}) answers and takes the key.")])
+
+    def test_doctor_tells_why_they_cannot(self):
+        config = self.files(3, [2], secret=base64.b64encode(bytes(32)).decode("ascii"))
+        found = self.examine(config)[2:]
+        self.assertEqual([state for state, _ in found], ["bad", "bad"], found)
+        self.assertIn("it has another key", found[0][1])
+        self.site.write("site.key", "no key at all\n")
+        found = self.examine(config)
+        self.assertEqual(found[1][0], "bad", found)
+        self.assertIn("site.key", found[1][1])
+        (self.site.directory / "site.key").unlink()
+        self.assertIn("No such file", self.examine(config)[1][1])
 
 
 class Owners(Reflected):
@@ -270,6 +346,14 @@ class Counted(Counting, Reflected):
         self.assertGreaterEqual(told["nat_entries"]["left"], flows)
         self.assertGreaterEqual(told["nat_entries"]["at_once_at_most"], flows // 2)  # they lie side by side
 
+    def test_too_few_entries_for_idle_flows_are_told_and_nothing_waits_for_ever(self):
+        self.timers(single=60, stream=60)
+        config = self.files(4, [2, 6], ("udp",), limits={"nat_entries": 5})
+        report = json.loads(self.site.reachctl("check", "--format", "json", "--only", "udp-idle", config=config).stdout)
+        one = row(report, "udp-idle")
+        self.assertEqual(one["state"], "unproven")
+        self.assertIn("limits.nat_entries is 5, and idle flows need at least 6", one["sentence"])
+
     def test_idle_flows_wait_for_entries_of_nats_like_all_others(self):
         self.timers(single=60, stream=60)
         config = self.files(4, [2, 6], ("udp",), limits={"nat_entries": 6})
@@ -280,4 +364,4 @@ class Counted(Counting, Reflected):
 
 
 if __name__ == "__main__":
-    main("idler")
+    main("idler", 8)

@@ -21,6 +21,8 @@ from idle_lab import NO_ANSWERS, OTHER_PORTS, PORT, SERVER, IdleTest  # noqa: E4
 from lab_site import row, wait_until  # noqa: E402
 from side_by_side import main  # noqa: E402
 from traffic_test import Counting  # noqa: E402
+from lab import system  # noqa: E402
+from lab.topology import namespace_of  # noqa: E402
 
 ALTERNATE = "203.0.113.53"
 SITE = "100.64.0.2"  # what the site's NAT makes of its clients
@@ -138,7 +140,7 @@ class Ladders(Foreign):
         def move():
             """What a provider does that takes its customer behind a NAT of its own."""
             self.site.lab.exec("isp", ["nft", ISP_NAT], user=False)
-            self.site.lab.exec("isp", ["conntrack", "-F"], user=False)
+            system.in_namespace(namespace_of(self.site.lab.id, "isp"), system.forget_connections)
         self.addCleanup(self.site.lab.exec, "isp", ["nft", "delete table ip moved"], user=False)
         self.later(7, move)
         got, _ = self.measure(self.stun_files(10, [8, 12]))

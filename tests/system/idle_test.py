@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Idle-timer ladders through the lab's site NAT, whose conntrack timer is known and scaled down to seconds.
 
-    sudo /usr/bin/python3 tests/system/idle_test.py [-v]
+    sudo /usr/bin/python3 tests/system/idle_test.py [--workers N] [TEXT of a test's name]...
 """
 import json
 import pathlib
@@ -10,7 +10,8 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from lab_site import PRIMARY, SystemTest, main, row, wait_until  # noqa: E402
+from lab_site import PRIMARY, SystemTest, row, wait_until  # noqa: E402
+from side_by_side import main  # noqa: E402
 
 ESTABLISHED = "netfilter/nf_conntrack_tcp_timeout_established"
 LOOSE = "netfilter/nf_conntrack_tcp_loose"

@@ -270,6 +270,32 @@ class Inbound(Counting):
         self.assertAlmostEqual(told["healthy"]["packets_if_all_accept"], sent, delta=6)
         self.assertEqual(told["total"]["inbound_flows"], report["traffic"]["syns"])
 
+    def test_a_site_without_such_a_service_says_so_and_is_not_held_up_by_the_row(self):
+        config = self.site.config({"catalogues": ["helpdesk-buttons"], "values": {},
+                                   "inbound": {ROW: {"not_needed": "the ticket system is cloud-hosted"}}})
+        report = self.check("inbound-api", "getconf", config=config)
+        one = row(report, "inbound-api")
+        self.assertEqual((one["state"], one["sentence"]), (
+            "not_configured", "not needed here, says the configuration: the ticket system is cloud-hosted"))
+        self.assertNotIn("inbound-api", report["sentence"])
+        dry = json.loads(self.site.reachctl("check", "--dry-run", "--only", "inbound-api", "--format", "json",
+                                            config=config).stdout)
+        self.assertEqual(dry["total"]["inbound_flows"], 0)
+
+    def test_daemon_does_not_forget_an_open_port_when_the_reflector_is_gone(self):
+        self.listen()
+        self.forward(())
+        with self.site.daemon(config=self.config()) as daemon:
+            daemon.await_row("inbound-api", "fail", 30)
+            self.stop_reflector()
+            daemon.reachctl("probe", "inbound-api", config=self.config())
+            wait_until(lambda: "the last round had none" in str(daemon.row("inbound-api")["findings"]), "the round without", 30,
+                       lambda: daemon.row("inbound-api"))
+            one = daemon.row("inbound-api")
+            self.assertEqual(one["state"], "fail", one["sentence"])
+            self.assertIn("over-exposed", one["sentence"])
+            self.assertIsNotNone(one["inbound"]["not_tried"])
+
     def test_daemon_sees_a_visitor_when_it_comes_and_a_port_that_opens(self):
         self.listen()
         self.forward(ALLOWED)

@@ -46,12 +46,12 @@ def word_of(result):
     return "FAIL" if not result.wasSuccessful() else "skip" if result.skipped else "ok"
 
 
-def run_all(name, tests, workers):
+def run_all(name, tests, workers, how):
     """(test, result, seconds) of each as it ends."""
     with contextlib.ExitStack() as labs, concurrent.futures.ThreadPoolExecutor(workers) as pool:
         sites = queue.SimpleQueue()
         for number in range(workers):
-            sites.put(labs.enter_context(Site(f"{name}{number}-")))
+            sites.put(labs.enter_context(Site(f"{name}{number}-", **how)))
 
         def run(test):
             site = sites.get()
@@ -77,13 +77,12 @@ def tell(results, seconds):
     return all(one.wasSuccessful() for one in results)
 
 
-def main(name):
-    """Runs the calling file's tests and exits."""
+def main(name, workers=WORKERS, **how):
+    """Runs the calling file's tests and exits; `how` makes the labs (class Lab)."""
     if os.geteuid() != 0:
         print(f"{name}_test: needs root (network namespaces); skipped", file=sys.stderr)
         sys.exit(77)
     words = [word for word in sys.argv[1:] if word != "-v"]
-    workers = WORKERS
     if "--workers" in words:
         place = words.index("--workers")
         workers = int(words[place + 1])
@@ -94,7 +93,7 @@ def main(name):
         print(f"no test's name has any of {words}", file=sys.stderr)
         sys.exit(64)
     began, results = time.monotonic(), []
-    for test, result, seconds in run_all(name, tests, min(workers, len(tests))):
+    for test, result, seconds in run_all(name, tests, min(workers, len(tests)), how):
         results.append(result)
         print(f"{word_of(result):<5}{seconds:6.1f} s  {name_of(test)}", flush=True)
     sys.exit(0 if tell(results, time.monotonic() - began) else 1)

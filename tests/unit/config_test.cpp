@@ -104,8 +104,9 @@ TEST(config, reads_every_key)
                    "connect_timeout_ms": 700, "attempts": 8},
         "reflectors": [{"host": "r.example", "port": 9, "secret_file": "/k"}, {"host": "2001:db8::1"}],
         "history": {"path": "/h.db", "keep_days": 10, "max_mb": 50},
-        "idle": {"udp_rungs_s": [15, 30], "tcp_rungs_s": []},
-        "inbound": {"a/b": {"service": "10.0.0.5:8443", "public": "[2001:db8::9]:443"}, "c/d": {"service": "10.0.0.6:1"}},
+        "idle": {"udp_rungs_s": [15, 30], "tcp_rungs_s": [], "longest_s": 600},
+        "inbound": {"a/b": {"service": "10.0.0.5:8443", "public": "[2001:db8::9]:443"}, "c/d": {"service": "10.0.0.6:1"},
+                    "e/f": {"not_needed": "the ticket system is cloud-hosted"}},
         "tls": {"ca_file": "/ca.pem", "extra_ca_files": ["/a.pem", "/b.pem"]}, "http": {"listen": "[::1]:9870"}})"
     );
     config expected;
@@ -117,11 +118,12 @@ TEST(config, reads_every_key)
     expected.limits = {0, 5, 6, 700ms, 8};
     expected.reflectors = {{"r.example", 9, "/k"}, {"2001:db8::1", 3478, ""}};
     expected.history = {"/h.db", 10, 50};
-    expected.idle = {{15s, 30s}, {}};
+    expected.idle = {{15s, 30s}, {}, 600s};
     expected.inbound["a/b"] = {
-        parse_socket_address("10.0.0.5:8443").value(), parse_socket_address("[2001:db8::9]:443")
+        parse_socket_address("10.0.0.5:8443").value(), parse_socket_address("[2001:db8::9]:443"), {}
     };
-    expected.inbound["c/d"] = {parse_socket_address("10.0.0.6:1").value(), std::nullopt};
+    expected.inbound["c/d"] = {parse_socket_address("10.0.0.6:1").value(), std::nullopt, {}};
+    expected.inbound["e/f"].not_needed = "the ticket system is cloud-hosted";
     expected.tls_ca_file = "/ca.pem";
     expected.tls_extra_ca_files = {"/a.pem", "/b.pem"};
     expected.http_listen = "[::1]:9870";

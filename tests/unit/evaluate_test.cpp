@@ -231,6 +231,23 @@ TEST(row, that_is_not_configured_says_so_whatever_else_is_known)
     EXPECT_EQ(it.site.state, site_answer::unproven);
 }
 
+TEST(row, that_does_not_apply_here_reads_as_not_configured_and_does_not_keep_the_site_from_being_ready)
+{
+    auto it = make_scene();
+    it.add("row", expectation::service, {make_endpoint(server_text, 443, answered())});
+    it.what.rows.push_back(make_plan_row("inbound", inbound{}));
+    it.what.rows.back().not_configured = "not needed here, says the configuration: it is cloud-hosted";
+    it.site.rows.resize(2);
+    it.evaluate();
+    EXPECT_EQ(it.site.state, site_answer::unproven);
+    it.what.rows.back().needed = false;
+    it.evaluate();
+    EXPECT_STREQ(to_string(it.row("inbound").state), "not_configured");
+    EXPECT_EQ(it.row("inbound").sentence, "not needed here, says the configuration: it is cloud-hosted");
+    EXPECT_EQ(it.site.state, site_answer::ready);
+    EXPECT_EQ(it.site.sentence, "All 1 requirements pass.");
+}
+
 TEST(row, of_an_idle_timer_or_an_inbound_service_is_unproven)
 {
     auto it = make_scene();

@@ -35,7 +35,7 @@ struct service {
         .sources = {make_address(allowed_text), make_address(also_allowed_text)},
         .service = "the tickets"
     };
-    std::optional<inbound_config> here = inbound_config{at("10.0.0.5:8443"), at("203.0.113.9:443")};
+    std::optional<inbound_config> here = inbound_config{at("10.0.0.5:8443"), at("203.0.113.9:443"), {}};
     inbound_seen seen{.inside = {make_seen(connected{}), make_seen(acknowledged{}, probe_kind::tcp_confirm)}};
     wall_time now = make_wall(1'000'000s);
 
@@ -188,6 +188,32 @@ TEST(inbound, forgets_a_connection_after_days)
     EXPECT_EQ(
         service{}.knocked(met::silent).visited(visit_counts_for + 1s).judge().answer, inbound_answer::unproven
     );
+}
+
+TEST(inbound, keeps_what_a_stranger_met_over_rounds_without_one_and_says_from_when_it_is)
+{
+    for (const auto outcome : {met::connected, met::silent}) {
+        auto it = service{}.knocked(outcome).visited();
+        const auto before = it.judge();
+        it.seen.no_knock = "no reflector answers";
+        it.now += 24h;
+        const auto after = it.judge();
+        EXPECT_EQ(after.answer, before.answer);
+        EXPECT_EQ(after.sentence, before.sentence);
+        ASSERT_FALSE(after.findings.empty());
+        EXPECT_TRUE(has(after.findings.back(), "is of 1970-01-12")) << after.findings.back();
+        EXPECT_TRUE(has(after.findings.back(), "the last round had none: no reflector answers"));
+    }
+}
+
+TEST(inbound, forgets_a_stranger_after_days_and_at_another_address)
+{
+    auto old = service{}.knocked(met::connected);
+    old.now += visit_counts_for + 1s;
+    EXPECT_EQ(old.judge().answer, inbound_answer::unproven);
+    auto moved = service{}.knocked(met::connected);
+    moved.here->published = at("203.0.113.10:443");
+    EXPECT_EQ(moved.judge().answer, inbound_answer::unproven);
 }
 
 TEST(inbound, counts_connections_of_allowed_sources_alone_and_tells_the_first_of_days)

@@ -15,17 +15,40 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <map>
+#include <optional>
+#include <utility>
 
 namespace reachd {
 
 class flow_gate {
 public:
+    class long_stay {
+    public:
+        explicit long_stay(flow_gate& gate) : gate_{&gate} { ++gate_->staying_; }
+        long_stay(const long_stay&) = delete;
+        long_stay& operator=(const long_stay&) = delete;
+        long_stay(long_stay&& other) noexcept : gate_{std::exchange(other.gate_, nullptr)} {}
+        long_stay& operator=(long_stay&&) = delete;
+        ~long_stay()
+        {
+            if (gate_) {
+                --gate_->staying_;
+            }
+        }
+
+    private:
+        flow_gate* gate_;
+    };
     flow_gate(
         boost::asio::any_io_executor executor, const limits_config& limits, traffic& sent, std::uint64_t seed
     );
 
     boost::asio::awaitable<bool> enter(ip_address towards);
     void leave();
+    // For a flow that keeps its entry in NATs for long and may need another flow to end: such flows never
+    // take the last entry, or all of them would wait for it. nullopt: closed. leave() as ever; the entry is
+    // given back with the stay.
+    boost::asio::awaitable<std::optional<long_stay>> enter_for_long(ip_address towards);
     // Gives the place back and waits for another one: a retry is a new flow as well.
     boost::asio::awaitable<void> enter_again(ip_address towards, bool* inside);
     void close();
@@ -45,6 +68,7 @@ private:
     pacer pacer_;
     traffic& sent_;
     unsigned most_entries_;
+    unsigned staying_ = 0;
     std::map<pacer::ticket, place*> waiting_;
     pacer::ticket next_ticket_ = 0;
     boost::asio::steady_timer pump_timer_;

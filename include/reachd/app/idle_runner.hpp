@@ -67,6 +67,7 @@ private:
     boost::asio::awaitable<void> run_row(std::size_t row, idle_depth how_far);
     boost::asio::awaitable<std::optional<idle_target>> find_target(std::size_t row);
     boost::asio::awaitable<ladders> find_places(std::size_t row);
+    [[nodiscard]] std::string why_too_few_entries() const;
     boost::asio::awaitable<void> run_ladder(std::shared_ptr<ladder> what, idle_depth how_far);
     boost::asio::awaitable<void> climb(std::shared_ptr<ladder> what, std::vector<idle_rung> rungs);
     boost::asio::awaitable<void> run_flow(std::shared_ptr<ladder> what, idle_rung rung, time_point begun);

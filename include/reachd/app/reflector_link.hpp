@@ -19,6 +19,9 @@
 
 namespace reachd {
 
+// The first key of a file; the error names the file.
+result<wire::key> read_reflector_key(const std::string& file);
+
 class reflector_link {
 public:
     reflector_link(std::shared_ptr<const plan> what, site_state& state, flow_gate& gate, resolver& names);
@@ -34,11 +37,15 @@ public:
     report(reflector_access to, transport over, std::uint64_t token);
 
 private:
+    struct staying_client {
+        stun_client client;
+        std::shared_ptr<flow_gate::long_stay> stay;
+    };
     boost::asio::awaitable<std::vector<ip_address>> addresses_of(std::string host);
     boost::asio::awaitable<result<reflector_access>> try_one(reflector_config which, transport over);
     boost::asio::awaitable<result<reflector_access>> try_stun(reflector_config which, transport over);
     boost::asio::awaitable<result<reflector_access>> try_stun_at(reflector_access to);
-    boost::asio::awaitable<result<stun_client>> open_stun(reflector_access to);
+    boost::asio::awaitable<result<staying_client>> open_stun(reflector_access to);
     boost::asio::awaitable<std::shared_ptr<stun_pair>> open_pair(reflector_access to, std::string* why);
     // By the server's other address, which it has named itself.
     boost::asio::awaitable<nat_mapping>

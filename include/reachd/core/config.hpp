@@ -64,6 +64,8 @@ struct history_config {
 struct idle_config {
     std::vector<std::chrono::seconds> udp_rungs; // ascending; empty for the built-in ladder
     std::vector<std::chrono::seconds> tcp_rungs;
+    // No flow is left alone for longer, but for what is required; nullopt: idle_ladder.hpp says.
+    std::optional<std::chrono::seconds> longest;
     bool operator==(const idle_config&) const = default;
 };
 
@@ -78,6 +80,7 @@ struct path_config {
 struct inbound_config {
     socket_address service;                  // as this machine reaches it
     std::optional<socket_address> published; // as the outside does; nullopt: not to be tried from there
+    std::string not_needed;                  // why there is no such service here; "" where there is one
     bool operator==(const inbound_config&) const = default;
 };
 

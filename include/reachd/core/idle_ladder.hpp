@@ -77,6 +77,9 @@ struct idle_reading {
     bool operator==(const idle_reading&) const = default;
 };
 
+// Of a flow that did not come about.
+idle_reading not_opened(duration hold, unsigned turn, const std::string& why, time_point now);
+
 inline constexpr unsigned flows_at_required = 3;
 inline constexpr unsigned rungs_of_refinement = 16;
 inline constexpr unsigned most_turns = 2; // repetitions of rungs that contradict each other

@@ -45,6 +45,9 @@ path path_of_trial(
     std::span<const refreshed_flow> flows, path known, const local_network& local, const path_config& config
 );
 // `way` gives the hops their addresses and says where the site ends.
+// Why there was no trial, which takes longer than flows may be left alone.
+std::string not_looked_for(duration takes, seconds longest);
+
 idle_owner judge_owner(std::span<const refreshed_flow> flows, const path& way);
 
 } // namespace reachd

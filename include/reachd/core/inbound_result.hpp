@@ -21,8 +21,8 @@
 
 namespace reachd {
 
-// A connection of an allowed source counts for so long: a firewall's rules change, and a help desk that
-// files tickets on working days alone has one within four days of any moment. 2026-11.
+// A connection of an allowed source, or a stranger's, counts for so long: a firewall's rules change, and a
+// help desk that files tickets on working days alone has one within four days of any moment. 2026-11.
 inline constexpr std::chrono::hours visit_counts_for{96};
 
 // A connection that a reflector tried from outside.
@@ -43,10 +43,10 @@ struct inbound_visit {
 };
 
 struct inbound_seen {
-    std::vector<observation> inside; // of the last probe of the service, from this machine
-    bool listens_here = false;       // a socket of this machine is the service
-    std::optional<inbound_knock> knock;
-    std::string no_knock; // why the last round had none
+    std::vector<observation> inside;    // of the last probe of the service, from this machine
+    bool listens_here = false;          // a socket of this machine is the service
+    std::optional<inbound_knock> knock; // the last that took place
+    std::string no_knock;               // why the last round had none
     std::vector<inbound_visit> visits;
     std::string no_watch; // why the sockets of this machine cannot be listed
 };

@@ -42,6 +42,7 @@ struct plan_row {
     std::string note;
     std::string ask;            // whom to ask about it
     std::string not_configured; // why the row cannot be measured yet; empty when it can
+    bool needed = true;         // false: the configuration says that it does not apply to this site
     std::variant<outbound_row, idle_timer, inbound> what;
     std::optional<inbound_config> here; // of an inbound row: where the site has put its service
     bool operator==(const plan_row&) const = default;

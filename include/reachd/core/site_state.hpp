@@ -28,6 +28,7 @@ enum class row_answer : std::uint8_t {
     fail,           // at least one is proven otherwise
     unproven,       // none fails, some are undecided
     not_configured, // the site has not filled in a value
+    not_needed,     // told as not_configured, but the site can be ready without it
 };
 const char* to_string(row_answer value);
 

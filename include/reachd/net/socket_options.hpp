@@ -26,7 +26,8 @@ struct way_out {
 
 boost::asio::ip::address to_asio(const ip_address& address);
 ip_address from_asio(const boost::asio::ip::address& address);
-ip_address address_of(const sockaddr& where); // AF_INET or AF_INET6
+ip_address address_of(const sockaddr& where);     // AF_INET or AF_INET6
+bool is_local_address(const ip_address& address); // an interface of this machine has it
 boost::asio::ip::tcp::endpoint tcp_endpoint(const endpoint& where);
 boost::asio::ip::udp::endpoint udp_endpoint(const endpoint& where);
 

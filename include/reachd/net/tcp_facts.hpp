@@ -17,6 +17,7 @@ struct tcp_facts {
     unsigned timeouts = 0;                    // retransmission timer, since the last ACK: tcpi_retransmits
     std::uint32_t in_flight_again = 0;        // retransmitted and not yet acknowledged: tcpi_retrans
     std::uint32_t retransmitted = 0;          // in its whole life: tcpi_total_retrans
+    std::uint32_t unacknowledged = 0;         // segments: tcpi_unacked
     std::uint64_t bytes_acknowledged = 0;     // tcpi_bytes_acked: with one for the SYN and one for the FIN
     std::optional<std::uint32_t> peer_window; // tcpi_snd_wnd, Linux 5.4
     std::uint32_t rtt_us = 0;                 // smoothed; after the handshake alone its own; 0: not measured

@@ -23,6 +23,7 @@ SLOW_LINK_QUEUE = 10000  # packets: more than a whole sweep sends at once
 SERVER_PY = pathlib.Path(__file__).with_name("server.py")
 LISTENER_PY = pathlib.Path(__file__).with_name("listener.py")
 DELAY_PY = pathlib.Path(__file__).with_name("delay.py")
+USERNAT_PY = pathlib.Path(__file__).with_name("usernat.py")
 PROBE_PY = pathlib.Path(__file__).with_name("probe.py")
 # Ubuntu confines unbound to /etc/unbound; as aa-exec(1) does, leave the profile for the program that starts next
 UNCONFINED = 'printf "exec unconfined" 2>/dev/null >/proc/self/attr/apparmor/exec; exec "$@"'
@@ -34,11 +35,13 @@ class Lab:
     """One lab; several with different ids live side by side. As a context manager: up on entry, down on exit.
 
     delay_ms: what one link holds every packet back, in each direction; delay_at: the host at its near end.
+    user_nat: settings of usernat.py, which then stands between the site and the isp, and the site is a plain router.
     """
 
-    def __init__(self, lab_id=None, delay_ms=0, delay_at="isp"):
+    def __init__(self, lab_id=None, delay_ms=0, delay_at="isp", user_nat=None):
         self.id = lab_id or os.environ.get("REACHD_LAB") or "reachd"
         self.delay_ms = delay_ms
+        self.user_nat = user_nat
         self.slow_link = topology.SLOW_LINKS[options.nearest("place of the delay", delay_at, topology.SLOW_LINKS)]
         if not LAB_ID.fullmatch(self.id):
             raise UsageError(f"lab id '{self.id}': up to 24 of a-z, 0-9 and '-'")
@@ -49,6 +52,7 @@ class Lab:
         self.apple_ca_file = self.directory / "apple-ca.pem"
         self._lock = root / f"{self.id}.lock"
         self._state = self.directory / "faults.json"
+        self._nat = self.directory / "nat.json"
         self._authority = pki.Authority(self.directory / "certificates")
         self._behaviour = self.directory / "behaviour.json"
         self._children = []  # kept so that they are reaped
@@ -140,6 +144,12 @@ class Lab:
         self._must_be_up()
         system.in_namespace(topology.namespace_of(self.id, host), topology.write_sysctls, values)
 
+    def set_nat(self, **settings):
+        """New settings (usernat.py) for the NAT in user space, which forgets all mappings."""
+        fresh = self._nat.with_suffix(".new")
+        fresh.write_text(json.dumps(settings), encoding="ascii")
+        fresh.replace(self._nat)
+
     def config(self):
         """A configuration of reachd that fits this lab."""
         return names.config(self.ca_file, self.apple_ca_file)
@@ -169,7 +179,12 @@ class Lab:
         self._authority.create()
         shutil.copyfile(self._authority.ca_file(), self.ca_file)
         shutil.copyfile(self._authority.apple_ca_file(), self.apple_ca_file)
-        topology.build(self.id, self.slow_link if self.delay_ms else None, self._join)
+        joined = [self.slow_link] if self.delay_ms else []
+        if self.user_nat is None:
+            topology.build(self.id, joined, self._join)
+        else:
+            self.set_nat(**self.user_nat)
+            topology.build(self.id, [*joined, topology.NAT_LINK], self._join, rules=None)
         self._start("server", "server", ["/usr/bin/python3", "-B", str(SERVER_PY), str(self._authority.directory),
                                          str(self._behaviour)])
         for number in topology.RESOLVERS:
@@ -180,14 +195,15 @@ class Lab:
         self._save({"next": 1, "active": [], "sysctls": {}})
 
     def _join(self, link):
-        """Puts the delay between the two ends of a link."""
+        """Puts the delay, or the NAT, between the two ends of a link."""
         host, interface, neighbour, other = link
         ends = [(str(system.NETNS_DIR / topology.namespace_of(self.id, at)), name)
                 for at, name in ((host, interface), (neighbour, other))]
-        self._start(neighbour, "delay", ["/usr/bin/python3", "-B", str(DELAY_PY), str(self.delay_ms),
-                                         *(word for end in ends for word in end)])
+        name, argv = ("usernat", [str(USERNAT_PY), str(self._nat)]) if link == topology.NAT_LINK else \
+            ("delay", [str(DELAY_PY), str(self.delay_ms)])
+        self._start(neighbour, name, ["/usr/bin/python3", "-B", *argv, *(word for end in ends for word in end)])
         for at, name in ((host, interface), (neighbour, other)):
-            self._await(at, f"the delay link {name}", lambda name=name: name in dict(
+            self._await(at, f"the link {name}", lambda name=name: name in dict(
                 map(reversed, socket.if_nameindex())))
             system.ip_batch(topology.namespace_of(self.id, at), [f"link set {name} txqueuelen {SLOW_LINK_QUEUE}"])
 

@@ -24,6 +24,8 @@ LINKS = (
 
 # Where a delay can be put: between which host and its next.
 SLOW_LINKS = {"client": LINKS[0], "isp": LINKS[3]}
+# Where a NAT in user space stands, in place of the site's own.
+NAT_LINK = LINKS[2]
 
 # The commands that give a host its addresses and routes. They can be repeated at any time to undo a state fault,
 # hence `replace`. The first address of a subnet is the source of the ICMP errors that the host sends there.
@@ -135,15 +137,15 @@ def write_netns_files(lab_id):
             (directory / name).write_text(text, encoding="ascii")
 
 
-def build(lab_id, slow_link=None, join=None):
-    """Creates the namespaces, links, addresses, routes and the site's NAT. `join(link)` makes the slow link."""
+def build(lab_id, joined=(), join=None, rules=SITE_FIREWALL):
+    """Creates the namespaces, links, addresses, routes and the site's rules. `join(link)` makes the links of `joined`."""
     write_netns_files(lab_id)
     own = {"client": CLIENT_SYSCTLS, "server": SERVER_SYSCTLS, **{router: ROUTER_SYSCTLS for router in ROUTERS}}
     for host in HOSTS:
         system.run("ip", "netns", "add", namespace_of(lab_id, host))
         system.in_namespace(namespace_of(lab_id, host), write_sysctls, {**SYSCTLS, **own[host]})
     for link in LINKS:
-        if link == slow_link:
+        if link in joined:
             join(link)
             continue
         host, interface, neighbour, other = link
@@ -155,7 +157,8 @@ def build(lab_id, slow_link=None, join=None):
     for router in ROUTERS:
         for family in ("-4", "-6"):
             system.ip_batch(namespace_of(lab_id, router), PROXY_RULES, family)
-    system.nft(namespace_of(lab_id, "site"), SITE_FIREWALL)
+    if rules:
+        system.nft(namespace_of(lab_id, "site"), rules)
 
 
 def demolish(lab_id):
