@@ -28,6 +28,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr seconds stop_time{5};
+constexpr seconds last_write_time{1}; // the history gets so long, whatever the rest took
 constexpr int exit_second_signal = 3;
 
 std::string text_of(const std::exception_ptr& what)
@@ -449,7 +450,7 @@ asio::awaitable<void> daemon_process::shut_down()
     co_await server_.stop(deadline);
     tasks_.cancel();
     co_await tasks_.join(deadline);
-    co_await history_.stop(steady::now() + stop_time);
+    co_await history_.stop(std::max(deadline, steady::now() + last_write_time));
 }
 
 asio::awaitable<void> daemon_process::run()

@@ -34,6 +34,12 @@ json list_at(const json& from, const char* key)
     return found != from.end() && found->is_array() ? *found : json::array();
 }
 
+json object_at(const json& from, const char* key)
+{
+    const auto found = from.is_object() ? from.find(key) : from.end();
+    return found != from.end() && found->is_object() ? *found : json::object();
+}
+
 std::string indented(const std::string& text, const page& format)
 {
     std::string out;
@@ -164,7 +170,7 @@ std::string availability_text(const json& answer)
     if (rows.empty()) {
         return "nothing was recorded yet\n";
     }
-    const auto windows = rows.front().value("windows", json::object());
+    const auto windows = object_at(rows.front(), "windows");
     std::string head = fmt::format("{:<36}", "requirement");
     for (const auto& [key, title] : columns) {
         head += windows.contains(key) ? fmt::format("  {:>9}", title) : std::string{};
@@ -179,7 +185,7 @@ std::string availability_text(const json& answer)
     };
     for (const auto& one : rows) {
         const auto row = text_at(one, "requirement");
-        line(row.empty() ? "the site" : row, one.value("windows", json::object()), percent);
+        line(row.empty() ? "the site" : row, object_at(one, "windows"), percent);
     }
     line("(of this time it was known)", windows, watched_share);
     return out;
@@ -238,7 +244,7 @@ std::string row_text(const json& row, const page& format, const local_clock& clo
 
 std::string rows_text(const json& answer, const page& format, const local_clock& clock)
 {
-    const auto site = answer.value("site", json());
+    const auto site = object_at(answer, "site");
     const auto state = text_at(site, "state");
     std::string out = "\n";
     if (!state.empty()) {
@@ -261,7 +267,7 @@ std::string then_text(const json& answer, const page& format, const local_clock&
     if (list_at(answer, "requirements").empty()) {
         return out + ": nothing is known of that time.\n";
     }
-    if (!answer.value("running", true)) {
+    if (const auto running = answer.find("running"); running != answer.end() && *running == false) {
         out += fmt::format(
             ", as far as it is known: reachd did not run then. It was last alive at {}",
             clock(text_at(answer, "last_alive"))

@@ -57,8 +57,12 @@ json flat_availability(const json& rows)
 {
     json out = json::array();
     for (const auto& row : rows) {
-        for (const auto& [name, one] : row.value("windows", json::object()).items()) {
-            auto line = one;
+        if (!row.is_object()) {
+            continue;
+        }
+        const auto windows = row.value("windows", json::object());
+        for (const auto& [name, one] : windows.items()) {
+            auto line = one.is_object() ? one : json::object();
             line["catalogue"] = row.value("catalogue", json());
             line["requirement"] = row.value("requirement", json());
             line["window"] = name;

@@ -98,7 +98,8 @@ int remove(SQLite::Database& database, const std::string& statement)
     return count;
 }
 
-// The last word on each row, and the last plan, before the time: without them the site as it was is lost.
+// The last word on each row, and the last plan (kinds 6 and 8: start, reload), before the time: without them
+// the site as it was is lost.
 constexpr const char* superseded_before = R"sql(
 DELETE FROM record WHERE at < {0} AND id NOT IN (
   SELECT (SELECT id FROM record WHERE subject = s.id AND kind <= 1 AND at < {0} ORDER BY at DESC, id DESC LIMIT 1)

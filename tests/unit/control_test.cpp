@@ -265,7 +265,8 @@ TEST(control, T6_refuses_what_the_socket_does_not_allow_and_names_the_other)
 {
     for (const auto& method : control_methods()) {
         if (method.access == access_level::change) {
-            const auto line = call(std::string{method.name});
+            const bool needs_a_row = method.name == "acknowledge";
+            const auto line = call(std::string{method.name}, needs_a_row ? R"({"requirement":"x"})" : "{}");
             const auto request = parse(line, access_level::read);
             EXPECT_EQ(fault_of(request).reason, "forbidden") << method.name;
             EXPECT_EQ(fault_of(request).code, -32004);
@@ -274,6 +275,21 @@ TEST(control, T6_refuses_what_the_socket_does_not_allow_and_names_the_other)
         }
     }
     EXPECT_EQ(refused(call("health"), access_level::read), "accepted");
+}
+
+TEST(control, takes_moments_with_their_zone_and_counts_within_their_range)
+{
+    EXPECT_EQ(refused(call("history", R"({"at":"2026-11-21T14:05:00+01:00","limit":1000})")), "accepted");
+    EXPECT_EQ(refused(call("history", R"({"at":"2026-11-21T14:05:00"})")), "invalid_parameter at params.at");
+    EXPECT_EQ(refused(call("history", R"({"from":"yesterday"})")), "invalid_parameter at params.from");
+    EXPECT_EQ(refused(call("history", R"({"to":1795269900})")), "invalid_parameter at params.to");
+    for (const char* limit : {"0", "1001", "-1", "1.5", "\"5\""}) {
+        EXPECT_EQ(
+            refused(call("history", R"({"limit":)" + std::string{limit} + "}")),
+            "invalid_parameter at params.limit"
+        );
+    }
+    EXPECT_EQ(refused(call("acknowledge", R"({"note":"x"})")), "missing_parameter at params.requirement");
 }
 
 TEST(control, refuses_parameters_that_the_method_does_not_have)

@@ -141,7 +141,7 @@ TEST(history_watch, a_flapping_endpoint_is_bounded_and_summed_up)
         ),
         0U
     );
-    answer(it, 2, true);
+    answer(it, 2, false);
     EXPECT_EQ(count(changed(watch, it, now + std::chrono::minutes{63}), record_kind::endpoint), 1U)
         << "a new hour";
 }
