@@ -116,7 +116,7 @@ inline nlohmann::json plain_report()
          {"covered", "f"},
          {"n", 9},
          {"sentence", "half of it"},
-         {"holes", {{{"block", "17.128.0.0/9"}, {"how", "silent"}}}}}
+         {"holes", {{{"block", "17.64.0.0/10"}, {"how", "silent"}}}}}
     };
     auto timer = row_of("timer", "idle", "unproven", "an idle flow is gone after 10 s");
     auto line = row_of("line", "outbound", "pass", "answers, and takes data");

@@ -162,8 +162,8 @@ TEST(html_report, draws_ports_and_holes_to_scale)
     const auto row = render_html_row(plain_report(), "cat", "range");
     // 2001-2100 of 2001-2500 fails: a fifth of 400 pixels.
     EXPECT_NE(row.find("class=\"part fail\" x=\"0.0\" y=\"0\" width=\"80.0\""), std::string::npos) << row;
-    // 17.128.0.0/9 of 17.0.0.0/8: the right half.
-    EXPECT_NE(row.find("class=\"part fail\" x=\"200.0\" y=\"0\" width=\"200.0\""), std::string::npos) << row;
+    // 17.64.0.0/10 of 17.0.0.0/8: the second quarter.
+    EXPECT_NE(row.find("class=\"part fail\" x=\"100.0\" y=\"0\" width=\"100.0\""), std::string::npos) << row;
 }
 
 TEST(html_report, folds_evidence_away_and_tells_alike_endpoints_once)
