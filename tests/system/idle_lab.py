@@ -121,7 +121,7 @@ class Reflected(IdleTest):
         self.reflector = self.site.lab.popen("server", [self.site.program("reachd-reflector"), *listen,
                                                         "--key-file", str(self.keys)], stderr=log)
         self.addCleanup(self.stop_reflector, self.reflector)
-        wait_until(lambda: b"reflector.started" in pathlib.Path(log.name).read_bytes(), "the reflector", 10)
+        wait_until(lambda: b"reflector.started" in pathlib.Path(log.name).read_bytes(), "the reflector", 30)
 
     def stop_reflector(self, process=None, how=signal.SIGKILL):
         process = process or self.reflector
