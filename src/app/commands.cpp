@@ -153,7 +153,8 @@ json config_answer(const config& site)
          {{"udp_rungs_s", seconds_json(site.idle.udp_rungs)},
           {"tcp_rungs_s", seconds_json(site.idle.tcp_rungs)}}},
         {"tls", {{"ca_file", site.tls_ca_file}, {"extra_ca_files", site.tls_extra_ca_files}}},
-        {"http", {{"listen", site.http_listen}}},
+        {"http",
+         {{"listen", site.http.listen}, {"hosts", site.http.hosts}, {"allow_remote", site.http.allow_remote}}},
     };
 }
 
