@@ -25,7 +25,7 @@ install_packages() {
     fi
     say "installing the packages that debian/control names"
     local service new=()
-    for service in unbound coturn; do # the tests start these themselves, in namespaces
+    for service in unbound coturn prometheus; do # the tests start these themselves, in namespaces
         dpkg-query -W "$service" >/dev/null 2>&1 || new+=("$service")
     done
     as_root apt-get update -q
@@ -35,6 +35,15 @@ install_packages() {
             as_root systemctl disable -q --now "$service" || true
         fi
     done
+}
+
+# What the dashboard's tests drive the browser with; without it they are skipped with a word why.
+install_page_tools() {
+    if [ -e tests/page/node_modules/.package-lock.json ] || ! command -v npm >/dev/null; then
+        return
+    fi
+    say "installing the packages that tests/page/package-lock.json names"
+    (cd tests/page && npm ci --ignore-scripts --no-audit --no-fund) || say "they cannot be had: the dashboard's tests will be skipped"
 }
 
 # build_preset NAME [TARGET...]

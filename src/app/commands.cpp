@@ -154,7 +154,9 @@ json config_answer(const config& site)
           {"tcp_rungs_s", seconds_json(site.idle.tcp_rungs)}}},
         {"tls", {{"ca_file", site.tls_ca_file}, {"extra_ca_files", site.tls_extra_ca_files}}},
         {"http",
-         {{"listen", site.http.listen}, {"hosts", site.http.hosts}, {"allow_remote", site.http.allow_remote}}},
+         {{"listen", site.http.listen},
+          {"hosts", site.http.hosts},
+          {"allow_remote", site.http.allow_remote}}},
     };
 }
 
@@ -259,6 +261,11 @@ asio::awaitable<rpc_answer> reload_answer(command_context context)
 
 } // namespace
 
+json present_health(const engine& work)
+{
+    return health_report(work.what(), work.state(), wall_now(), stale_after(work.what()));
+}
+
 json subscription_snapshot(const engine& work)
 {
     json rows = json::array();
@@ -273,7 +280,7 @@ json subscription_snapshot(const engine& work)
         });
     }
     return {
-        {"health", health_report(work.what(), work.state(), wall_now(), stale_after(work.what()))},
+        {"health", present_health(work)},
         {"requirements", std::move(rows)},
     };
 }
@@ -289,13 +296,16 @@ asio::awaitable<rpc_answer> run_command(command_context context, rpc_request req
         co_return describe_methods();
     }
     if (name == "health") {
-        co_return health_report(work->what(), work->state(), wall_now(), stale_after(work->what()));
+        co_return present_health(*work);
     }
     if (name == "report") {
         co_return report_answer(*work, request.params);
     }
     if (name == "endpoint") {
         co_return endpoint_answer_of(*work, request.params);
+    }
+    if (name == "metrics") {
+        co_return json{{"text", context.metrics()}};
     }
     if (name == "catalogues") {
         co_return json{{"catalogues", catalogues_answer(work->what())}};

@@ -2,6 +2,7 @@
 #include "reachd/app/daemon.hpp"
 
 #include "reachd/app/commands.hpp"
+#include "reachd/app/http_site.hpp"
 #include "reachd/app/site_check.hpp"
 #include "reachd/app/status_notice.hpp"
 #include "reachd/core/json.hpp"
@@ -52,6 +53,7 @@ public:
 private:
     result<std::shared_ptr<engine>> make_engine(std::shared_ptr<const plan> what);
     control_callbacks make_control_callbacks();
+    http_site_context make_http_context();
     engine_listener make_listener();
     std::optional<int> listen();
     asio::awaitable<void> watch_reloads();
@@ -78,6 +80,7 @@ private:
     asio::signal_set hangups_;
     task_group tasks_;
     control_server server_;
+    http_site http_;
 };
 
 daemon_process::daemon_process(
@@ -96,7 +99,8 @@ daemon_process::daemon_process(
               tell_failure(task, text_of(what));
           }
       },
-      server_{context.get_executor(), {}, make_control_callbacks()}
+      server_{context.get_executor(), {}, make_control_callbacks()},
+      http_{context.get_executor(), make_http_context()}
 {
 }
 
@@ -109,6 +113,7 @@ control_callbacks daemon_process::make_control_callbacks()
             .started = started_,
             .present = [this] { return engine_; },
             .reload = [this] { return reload(); },
+            .metrics = [this] { return http_.metrics(); },
         };
         return run_command(std::move(context), std::move(request), std::move(caller));
     };
@@ -123,6 +128,19 @@ control_callbacks daemon_process::make_control_callbacks()
         tell_failure(task, text_of(what));
     };
     return out;
+}
+
+http_site_context daemon_process::make_http_context()
+{
+    return {
+        .version = options_.version,
+        .started = started_,
+        .present = [this]() -> const engine& { return *engine_; },
+        .sockets = [this]() -> const control_server& { return server_; },
+        .failed = [this](
+                      const std::string& task, const std::exception_ptr& what
+                  ) { tell_failure(task, text_of(what)); },
+    };
 }
 
 engine_listener daemon_process::make_listener()
@@ -152,6 +170,7 @@ void daemon_process::publish(const event_kind& kind, json fields)
 {
     fields["kind"] = kind.id;
     fields["time"] = to_text(wall_now());
+    http_.publish(fields);
     server_.publish("event", std::move(fields));
 }
 
@@ -247,7 +266,13 @@ std::optional<int> daemon_process::listen()
         std::fprintf(stderr, "reachd: %s\n", listeners.error().detail.c_str());
         return listeners.error().code == errc::in_use ? exit_in_use : exit_system;
     }
+    auto door = http_.prepare(engine_->what().config.http);
+    if (!door) {
+        std::fprintf(stderr, "reachd: %s\n", door.error().detail.c_str());
+        return door.error().code == errc::in_use ? exit_in_use : exit_system;
+    }
     server_.serve(std::move(*listeners));
+    http_.apply(engine_->what().config.http, std::move(*door));
     return std::nullopt;
 }
 
@@ -307,6 +332,15 @@ asio::awaitable<parsed<std::size_t>> daemon_process::reload()
             .code = fresh.error().code,
         });
     }
+    auto door = made ? http_.prepare(made->what().config.http) : std::optional<http_listener>{};
+    if (!door) {
+        faults.push_back({
+            .file = where_.config.string(),
+            .pointer = "/http/listen",
+            .message = door.error().detail,
+            .code = door.error().code,
+        });
+    }
     if (!faults.empty()) {
         for (const auto& fault : faults) {
             log_.write(
@@ -321,6 +355,7 @@ asio::awaitable<parsed<std::size_t>> daemon_process::reload()
     const auto old = std::exchange(engine_, nullptr);
     made->inherit(*old);
     engine_ = made;
+    http_.apply(engine_->what().config.http, std::move(*door));
     tasks_.spawn("retire", retire(old));
     tasks_.spawn("schedule", keep_probing(engine_));
     const auto rows = engine_->what().rows.size();
@@ -367,6 +402,7 @@ asio::awaitable<void> daemon_process::shut_down()
     status_.close();
     co_await engine_->stop(deadline);
     co_await server_.stop(deadline);
+    co_await http_.stop(deadline);
     tasks_.cancel();
     co_await tasks_.join(deadline);
 }
@@ -376,6 +412,7 @@ asio::awaitable<void> daemon_process::run()
     asio::signal_set ends{context_, SIGTERM, SIGINT};
     tasks_.spawn("schedule", keep_probing(engine_));
     tasks_.spawn("reloads", watch_reloads());
+    tasks_.spawn("loop watch", http_.watch_loop());
     if (const auto interval = watchdog_interval()) {
         tasks_.spawn("watchdog", feed_watchdog(*interval));
     }

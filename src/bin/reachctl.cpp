@@ -19,6 +19,7 @@ enum takes : unsigned {
     nagios = 2,    // --format text|json|nagios
     selection = 4, // --catalogue, --requirement
     words = 8,     // what follows
+    textfile = 16, // --textfile
 };
 
 struct command {
@@ -43,6 +44,8 @@ constexpr command commands[] = {
     {"reload", reachd::command_reload, nothing, "have the daemon read its files again", "reachctl reload"},
     {"catalogues", reachd::command_catalogues, json, "what the daemon measures, and why",
      "reachctl catalogues"},
+    {"metrics", reachd::command_metrics, textfile, "everything in Prometheus's text format",
+     "reachctl metrics --textfile /var/lib/prometheus/node-exporter/reachd.prom"},
     {"doctor", reachd::command_doctor, json, "what this machine can and cannot measure", "reachctl doctor"},
 };
 
@@ -58,6 +61,11 @@ void add_query_options(CLI::App& app, const command& what, cli_query& query)
     if (what.options & selection) {
         app.add_option("--catalogue", query.catalogue, "only this catalogue");
         app.add_option("--requirement", query.requirement, "only this requirement");
+    }
+    if (what.options & textfile) {
+        app.add_option(
+            "--textfile", query.textfile, "put it in place of this file, whole, for node_exporter"
+        );
     }
     if (what.options & words) {
         app.add_option("what", query.words, "as in the example");

@@ -58,6 +58,7 @@ struct cli_query {
     std::string format = "text"; // text, json; health also nagios
     std::string catalogue;
     std::string requirement;
+    std::string textfile;           // of metrics; "" for stdout
     std::vector<std::string> words; // what follows the command: an endpoint's parts, or requirements
 };
 int command_status(const cli_common& common, const cli_query& options);
@@ -68,6 +69,7 @@ int command_watch(const cli_common& common, const cli_query& options);
 int command_probe(const cli_common& common, const cli_query& options);
 int command_reload(const cli_common& common, const cli_query& options);
 int command_catalogues(const cli_common& common, const cli_query& options);
+int command_metrics(const cli_common& common, const cli_query& options);
 int command_doctor(const cli_common& common, const cli_query& options);
 
 // To stdout where `file` is empty; otherwise than 0 when it could not, said on stderr.

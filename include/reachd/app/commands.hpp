@@ -22,11 +22,14 @@ struct command_context {
     std::function<std::shared_ptr<engine>()> present;
     // Reads the files again; the faults when they have any.
     std::function<boost::asio::awaitable<parsed<std::size_t>>()> reload;
+    std::function<std::string()> metrics;
 };
 
 boost::asio::awaitable<rpc_answer>
 run_command(command_context context, rpc_request request, control_caller caller);
 
+// The small answer for pollers.
+json present_health(const engine& work);
 // The present state for a subscriber.
 json subscription_snapshot(const engine& work);
 
