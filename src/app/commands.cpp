@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/app/commands.hpp"
 
+#include "reachd/app/history_commands.hpp"
 #include "reachd/core/events.hpp"
 #include "reachd/core/site_report.hpp"
 #include "reachd/net/deadline.hpp"
@@ -30,6 +31,8 @@ std::string text_of(const json& params, const char* key)
     return found == params.end() ? std::string{} : found->get<std::string>();
 }
 
+} // namespace
+
 rpc_error no_such_row(const plan& what, const report_selection& select)
 {
     auto error = make_error(reasons::not_found, "no requirement is named so");
@@ -58,6 +61,8 @@ std::vector<std::size_t> rows_of(const plan& what, const report_selection& selec
     }
     return rows;
 }
+
+namespace {
 
 json version_answer(const command_context& context)
 {
@@ -148,7 +153,10 @@ json config_answer(const config& site)
          {{"edge", site.path.edge ? json(to_text(*site.path.edge)) : json(nullptr)},
           {"site_networks", std::move(networks)}}},
         {"reflectors", std::move(reflectors)},
-        {"history", {{"path", site.history.path}, {"keep_days", site.history.keep_days}}},
+        {"history",
+         {{"path", site.history.path},
+          {"keep_days", site.history.keep_days},
+          {"max_mb", site.history.max_mb}}},
         {"idle",
          {{"udp_rungs_s", seconds_json(site.idle.udp_rungs)},
           {"tcp_rungs_s", seconds_json(site.idle.tcp_rungs)}}},
@@ -296,7 +304,9 @@ asio::awaitable<rpc_answer> run_command(command_context context, rpc_request req
         co_return describe_methods();
     }
     if (name == "health") {
-        co_return present_health(*work);
+        auto health = present_health(*work);
+        health["history"] = context.history->describe();
+        co_return health;
     }
     if (name == "report") {
         co_return report_answer(*work, request.params);
@@ -312,6 +322,13 @@ asio::awaitable<rpc_answer> run_command(command_context context, rpc_request req
     }
     if (name == "config") {
         co_return config_answer(work->what().config);
+    }
+    if (name == "history") {
+        co_return co_await history_answer(*context.history, work, std::move(request.params));
+    }
+    if (name == "acknowledge") {
+        const auto uid = caller.peer().uid;
+        co_return co_await acknowledge_answer(*context.history, work, std::move(request.params), uid);
     }
     if (name == "probe") {
         co_return co_await probe_answer(std::move(context), std::move(request), std::move(caller));

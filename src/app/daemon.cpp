@@ -2,6 +2,7 @@
 #include "reachd/app/daemon.hpp"
 
 #include "reachd/app/commands.hpp"
+#include "reachd/app/history_commands.hpp"
 #include "reachd/app/http_site.hpp"
 #include "reachd/app/site_check.hpp"
 #include "reachd/app/status_notice.hpp"
@@ -55,12 +56,14 @@ private:
     control_callbacks make_control_callbacks();
     http_site_context make_http_context();
     engine_listener make_listener();
+    history_desk::handlers make_history_handlers();
     std::optional<int> listen();
     asio::awaitable<void> watch_reloads();
     asio::awaitable<void> feed_watchdog(microseconds interval);
     asio::awaitable<void> keep_probing(std::shared_ptr<engine> work);
     asio::awaitable<void> retire(std::shared_ptr<engine> old);
     asio::awaitable<void> shut_down();
+    void tell(const event_kind& kind, severity level, const std::string& sentence, json fields);
     void tell_row(const row_change& change);
     void tell_idle(std::size_t row);
     void tell_site();
@@ -79,6 +82,7 @@ private:
     status_notice status_;
     asio::signal_set hangups_;
     task_group tasks_;
+    history_desk history_;
     control_server server_;
     http_site http_;
 };
@@ -99,6 +103,7 @@ daemon_process::daemon_process(
               tell_failure(task, text_of(what));
           }
       },
+      history_{context.get_executor(), make_history_handlers()},
       server_{context.get_executor(), {}, make_control_callbacks()},
       http_{context.get_executor(), make_http_context()}
 {
@@ -114,6 +119,7 @@ control_callbacks daemon_process::make_control_callbacks()
             .present = [this] { return engine_; },
             .reload = [this] { return reload(); },
             .metrics = [this] { return http_.metrics(); },
+            .history = &history_,
         };
         return run_command(std::move(context), std::move(request), std::move(caller));
     };
@@ -143,24 +149,43 @@ http_site_context daemon_process::make_http_context()
     };
 }
 
+history_desk::handlers daemon_process::make_history_handlers()
+{
+    return {
+        .present = [this] { return engine_; },
+        .tell = [this](
+                    const event_kind& kind, const std::string& sentence, json fields
+                ) { tell(kind, kind.level, sentence, fields); },
+    };
+}
+
 engine_listener daemon_process::make_listener()
 {
     engine_listener out;
     out.row_changed = [this](const row_change& change) { tell_row(change); };
     out.address_appeared = [this](std::size_t row, const std::string& what) {
-        log_.write(events::address_new, what, {{"requirement", engine_->what().rows[row].id}});
-        publish(events::address_new, {{"requirement", engine_->what().rows[row].id}, {"address", what}});
+        history_.address_appeared(row, what);
+        history_.after_kept([this, what, id = engine_->what().rows[row].id] {
+            log_.write(events::address_new, what, {{"requirement", id}});
+            publish(events::address_new, {{"requirement", id}, {"address", what}});
+        });
     };
-    out.refreshed = [this] { tell_status(); };
+    out.refreshed = [this] {
+        tell_status();
+        history_.refreshed();
+    };
     out.round_finished = [this](std::size_t row) {
+        history_.round_finished(row);
         tell_site();
         const auto& what = engine_->what().rows[row];
-        publish(
-            events::round_finished, {{"catalogue", what.catalogue},
-                                     {"requirement", what.id},
-                                     {"state", to_string(engine_->state().rows[row].state)}}
-        );
+        json fields = {
+            {"catalogue", what.catalogue},
+            {"requirement", what.id},
+            {"state", to_string(engine_->state().rows[row].state)}
+        };
+        history_.after_kept([this, fields = std::move(fields)] { publish(events::round_finished, fields); });
     };
+    out.sampled = [this](std::size_t row, const block_result& round) { history_.sampled(row, round); };
     out.idle_measured = [this](std::size_t row) { tell_idle(row); };
     out.failed = [this](const std::string& task, const std::string& what) { tell_failure(task, what); };
     return out;
@@ -174,11 +199,23 @@ void daemon_process::publish(const event_kind& kind, json fields)
     server_.publish("event", std::move(fields));
 }
 
+// What was told is on disk: a line of the log is never more than the history knows.
+void daemon_process::tell(const event_kind& kind, severity level, const std::string& sentence, json fields)
+{
+    history_.after_kept([this, &kind, level, sentence, fields = std::move(fields)] {
+        log_.write(kind, level, sentence, fields);
+        auto told = fields;
+        told["sentence"] = sentence;
+        publish(kind, std::move(told));
+    });
+}
+
 void daemon_process::tell_row(const row_change& change)
 {
     if (!engine_) {
         return; // still being set up
     }
+    history_.row_changed(change);
     const auto& what = engine_->what().rows[change.row];
     const auto& state = engine_->state().rows[change.row];
     const json fields = {
@@ -187,16 +224,19 @@ void daemon_process::tell_row(const row_change& change)
         {"failing", state.counts.fail},    {"endpoints", state.counts.total},
     };
     const auto level = state.state == row_answer::fail ? severity::warning : severity::info;
-    log_.write(events::verdict_changed, level, what.id + ": " + state.sentence, fields);
-    auto told = fields;
-    told["sentence"] = state.sentence;
-    publish(events::verdict_changed, std::move(told));
+    history_.after_kept([this, level, id = what.id, sentence = state.sentence, fields] {
+        log_.write(events::verdict_changed, level, id + ": " + sentence, fields);
+        auto told = fields;
+        told["sentence"] = sentence;
+        publish(events::verdict_changed, std::move(told));
+    });
 }
 
 void daemon_process::tell_idle(std::size_t row)
 {
     const auto& what = engine_->what().rows[row];
     const auto& state = engine_->state().rows[row];
+    history_.idle_measured(row);
     for (const auto& entry : idle_json(what, state, std::get<idle_timer>(what.what))) {
         json fields;
         for (const char* key :
@@ -204,22 +244,24 @@ void daemon_process::tell_idle(std::size_t row)
             fields[key] = entry[key];
         }
         const auto level = state.state == row_answer::fail ? severity::warning : severity::info;
-        log_.write(
-            events::idle_measured, level, what.id + ": " + entry["sentence"].get<std::string>(), fields
-        );
-        fields["sentence"] = entry["sentence"];
-        publish(events::idle_measured, std::move(fields));
+        history_.after_kept([this, level, id = what.id, sentence = entry["sentence"].get<std::string>(),
+                             fields] {
+            log_.write(events::idle_measured, level, id + ": " + sentence, fields);
+            auto told = fields;
+            told["sentence"] = sentence;
+            publish(events::idle_measured, std::move(told));
+        });
     }
 }
 
 void daemon_process::tell_site()
 {
+    history_.site_drawn();
     const auto& state = engine_->state();
     if (state.state != told_) {
         told_ = state.state;
         const auto level = told_ == site_answer::not_ready ? severity::warning : severity::info;
-        log_.write(events::site_changed, level, state.sentence, {{"state", to_string(state.state)}});
-        publish(events::site_changed, {{"state", to_string(state.state)}, {"sentence", state.sentence}});
+        tell(events::site_changed, level, state.sentence, {{"state", to_string(state.state)}});
     }
 }
 
@@ -359,6 +401,7 @@ asio::awaitable<parsed<std::size_t>> daemon_process::reload()
     tasks_.spawn("retire", retire(old));
     tasks_.spawn("schedule", keep_probing(engine_));
     const auto rows = engine_->what().rows.size();
+    history_.reloaded(make_history_options(where_, engine_->what().config, options_.version));
     log_.write(
         events::config_reloaded, fmt::format("{} requirements are in force", rows),
         {{"file", where_.config.string()}}
@@ -396,7 +439,9 @@ asio::awaitable<void> daemon_process::feed_watchdog(microseconds interval)
 asio::awaitable<void> daemon_process::shut_down()
 {
     notify_service_manager("STOPPING=1");
-    log_.write(events::stopping, "a signal asked for the end", json::object());
+    history_.after_kept([this] {
+        log_.write(events::stopping, "a signal asked for the end", json::object());
+    });
     const auto deadline = steady::now() + stop_time;
     hangups_.cancel();
     status_.close();
@@ -405,17 +450,12 @@ asio::awaitable<void> daemon_process::shut_down()
     co_await http_.stop(deadline);
     tasks_.cancel();
     co_await tasks_.join(deadline);
+    co_await history_.stop(steady::now() + stop_time);
 }
 
 asio::awaitable<void> daemon_process::run()
 {
     asio::signal_set ends{context_, SIGTERM, SIGINT};
-    tasks_.spawn("schedule", keep_probing(engine_));
-    tasks_.spawn("reloads", watch_reloads());
-    tasks_.spawn("loop watch", http_.watch_loop());
-    if (const auto interval = watchdog_interval()) {
-        tasks_.spawn("watchdog", feed_watchdog(*interval));
-    }
     const auto rows = engine_->what().rows.size();
     log_.write(
         events::started,
@@ -424,6 +464,13 @@ asio::awaitable<void> daemon_process::run()
          {"config", where_.config.string()},
          {"runtime_dir", where_.runtime_dir.string()}}
     );
+    co_await history_.begin(make_history_options(where_, engine_->what().config, options_.version));
+    tasks_.spawn("schedule", keep_probing(engine_));
+    tasks_.spawn("reloads", watch_reloads());
+    tasks_.spawn("loop watch", http_.watch_loop());
+    if (const auto interval = watchdog_interval()) {
+        tasks_.spawn("watchdog", feed_watchdog(*interval));
+    }
     notify_service_manager("READY=1\nSTATUS=first measurements under way");
     co_await ends.async_wait(asio::as_tuple(asio::use_awaitable));
     // A second signal means now: nothing of it is lost that is on disk.

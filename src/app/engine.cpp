@@ -145,6 +145,28 @@ void engine::inherit(const engine& older)
     refresh();
 }
 
+void engine::remember(std::size_t row, const remembered<row_answer>& before)
+{
+    auto& state = state_.rows[row];
+    state.before_start = before;
+    if (state.state == before.state) {
+        state.since = std::min(state.since, before.since);
+    }
+}
+
+void engine::remember(const remembered<site_answer>& before)
+{
+    state_.before_start = before;
+    if (state_.state == before.state) {
+        state_.since = std::min(state_.since, before.since);
+    }
+}
+
+void engine::acknowledge(std::size_t row, std::optional<acknowledgement> note)
+{
+    state_.rows[row].acknowledged = std::move(note);
+}
+
 void engine::leave_out(std::size_t row, std::string why)
 {
     state_.rows[row].not_run = std::move(why);

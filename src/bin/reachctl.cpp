@@ -6,8 +6,10 @@
 
 namespace {
 
+using reachd::cli_acknowledge;
 using reachd::cli_check;
 using reachd::cli_common;
+using reachd::cli_history;
 using reachd::cli_idle;
 using reachd::cli_query;
 using reachd::cli_rules;
@@ -98,6 +100,42 @@ void add_idle(CLI::App& app, cli_idle& idle)
     one->add_flag("--refine", idle.refine, "narrow the bracket by a second ladder");
 }
 
+void add_history(CLI::App& app, cli_history& history)
+{
+    auto* one = app.add_subcommand("history", "what changed, and the site as it was, from the daemon");
+    one->footer(
+        "Times: 14:05, \"yesterday 14:05\", \"tuesday 09:30\", 2026-11-21, \"2 h ago\", "
+        "2026-11-21T14:05:00Z.\nExample: reachctl history --at \"yesterday 14:05\""
+    );
+    one->add_option("--from", history.from, "not before this time");
+    one->add_option("--to", history.to, "before this time");
+    one->add_option("--at", history.at, "the site as it was at this time");
+    one->add_option("--catalogue", history.catalogue, "only this catalogue");
+    one->add_option("--requirement", history.requirement, "only this requirement");
+    one->add_option(
+        "--endpoint", history.endpoint, "only this one: 198.51.100.7:443, \"udp 198.51.100.7 4200\""
+    );
+    one->add_option("--kinds", history.kinds, "only these kinds of changes, with commas between");
+    one->add_flag("--outages{outages}", history.what, "when requirements failed, from when to when, and why");
+    one->add_flag("--availability{availability}", history.what, "the share of the time that each passed");
+    one->add_flag("--samples{samples}", history.what, "what the rounds measured");
+    one->add_flag("--addresses{addresses}", history.what, "which addresses names had, and when");
+    one->add_option("--limit", history.limit, "entries of one page (100)")->check(CLI::Range(1U, 1000U));
+    one->add_option("--cursor", history.cursor, "where the page before ended");
+    one->add_option("--format", history.format, "text, json or csv")
+        ->check(CLI::IsMember({"text", "json", "csv"}));
+}
+
+void add_acknowledge(CLI::App& app, cli_acknowledge& acknowledge)
+{
+    auto* one = app.add_subcommand("acknowledge", "note a failing requirement until it recovers");
+    one->footer("Example: reachctl acknowledge signaling \"ticket 4711, carrier informed\"");
+    one->add_option("requirement", acknowledge.requirement, "its id, or catalogue/id")->required();
+    one->add_option("note", acknowledge.note, "what to say of it");
+    one->add_option("--by", acknowledge.by, "who says so, instead of the user's name");
+    one->add_flag("--withdraw", acknowledge.withdraw, "take the note away");
+}
+
 void add_rules(CLI::App& app, cli_rules& rules)
 {
     auto* one = app.add_subcommand("rules", "what to ask the firewall team for");
@@ -123,6 +161,8 @@ int main(int count, char** arguments)
     cli_common common;
     cli_check check;
     cli_idle idle;
+    cli_history history;
+    cli_acknowledge acknowledge;
     cli_rules rules;
     std::array<cli_query, std::size(commands)> queries;
 
@@ -147,6 +187,8 @@ int main(int count, char** arguments)
     app.add_option("--socket", common.socket, "one socket of the daemon");
     add_check(app, check);
     add_idle(app, idle);
+    add_history(app, history);
+    add_acknowledge(app, acknowledge);
     add_rules(app, rules);
     for (std::size_t i = 0; i < std::size(commands); ++i) {
         auto* one = app.add_subcommand(commands[i].name, commands[i].help);
@@ -163,6 +205,12 @@ int main(int count, char** arguments)
     }
     if (app.got_subcommand("idle")) {
         return command_idle(common, idle);
+    }
+    if (app.got_subcommand("history")) {
+        return command_history(common, history);
+    }
+    if (app.got_subcommand("acknowledge")) {
+        return command_acknowledge(common, acknowledge);
     }
     if (app.got_subcommand("rules")) {
         return command_rules(common, rules);

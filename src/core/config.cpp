@@ -33,6 +33,7 @@ constexpr std::int64_t most_entries = 1'000'000;
 constexpr std::int64_t most_icmp = 1000; // msgs_per_sec of a Linux router, net/ipv4/icmp.c
 constexpr std::size_t most_files = 64;   // of additional roots
 constexpr std::int64_t most_days = 3650;
+constexpr std::int64_t most_history_mb = 100'000;
 
 bool is_vantage_name(std::string_view text)
 {
@@ -361,9 +362,10 @@ void read_sections(object_reader& root, config& into)
 {
     if (root.has("history")) {
         auto reader = root.child("history");
-        reader.allow({"path", "keep_days"});
+        reader.allow({"path", "keep_days", "max_mb"});
         into.history.path = read_filled(reader, "path");
         read_count(reader, "keep_days", 1, most_days, into.history.keep_days);
+        read_count(reader, "max_mb", 1, most_history_mb, into.history.max_mb);
     }
     if (root.has("path")) {
         read_path(root.child("path"), into.path);

@@ -2,6 +2,7 @@
 #include "reachd/core/control.hpp"
 
 #include "reachd/core/address.hpp"
+#include "reachd/core/time_text.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -34,6 +35,23 @@ constexpr std::array methods{
          parameter_info{"transport", "tcp or udp", parameter_kind::transport, presence::required},
          parameter_info{"name", "only where it was reached under this host name"}}
     },
+    method_info{
+        "history",
+        access_level::read,
+        "1.0",
+        "what changed and what was measured, newest first; or the site as it was",
+        {parameter_info{"what", "changes, samples, outages, availability or addresses; changes by default"},
+         catalogue_parameter, requirement_parameter,
+         parameter_info{"address", "only this address", parameter_kind::address},
+         parameter_info{"port", "only this port", parameter_kind::port},
+         parameter_info{"transport", "only tcp or only udp", parameter_kind::transport},
+         parameter_info{"kinds", "only these kinds of changes, with commas between"},
+         parameter_info{"from", "not before this time", parameter_kind::moment},
+         parameter_info{"to", "before this time", parameter_kind::moment},
+         parameter_info{"at", "the site as it was at this time", parameter_kind::moment},
+         parameter_info{"limit", "entries of one page; 100 by default", parameter_kind::count},
+         parameter_info{"cursor", "the `next` of the page before"}}
+    },
     method_info{"subscribe", access_level::read, "1.0", "the present state, then every change as it happens"},
     method_info{"metrics", access_level::read, "1.0", "everything as Prometheus's text format"},
     method_info{"catalogues", access_level::read, "1.0", "the catalogues in force"},
@@ -44,6 +62,17 @@ constexpr std::array methods{
         "1.0",
         "probes rows now; progress comes as notifications",
         {catalogue_parameter, requirement_parameter}
+    },
+    method_info{
+        "acknowledge",
+        access_level::change,
+        "1.0",
+        "attaches a note to a failing row until it recovers",
+        {parameter_info{
+             "requirement", "the row: an id, or catalogue/id", parameter_kind::text, presence::required
+         },
+         parameter_info{"note", "what to say of it; without one the note is taken away"},
+         parameter_info{"by", "who says so; the user of the connection by default"}}
     },
     method_info{"reload", access_level::change, "1.0", "reads the files again; faulty files change nothing"},
 };
@@ -70,6 +99,8 @@ constexpr std::array all_reasons{
     reasons::not_found,
     reasons::rejected,
     reasons::busy,
+    reasons::not_failing,
+    reasons::no_history,
 };
 
 constexpr std::int64_t most_port = 65535;
@@ -150,6 +181,11 @@ std::optional<std::string> value_fault(const parameter_info& parameter, const js
         return in_range ? std::nullopt
                         : std::optional{fmt::format("must be a whole number, 1 to {}", most_port)};
     }
+    if (parameter.kind == parameter_kind::count) {
+        const bool in_range = value.is_number_unsigned() && value >= 1 && value <= most_count;
+        return in_range ? std::nullopt
+                        : std::optional{fmt::format("must be a whole number, 1 to {}", most_count)};
+    }
     if (auto fault = text_fault(value)) {
         return fault;
     }
@@ -159,6 +195,11 @@ std::optional<std::string> value_fault(const parameter_info& parameter, const js
     }
     if (parameter.kind == parameter_kind::transport && !parse_transport(text)) {
         return fmt::format("must be 'tcp' or 'udp', not {}", in_quotes(text));
+    }
+    if (parameter.kind == parameter_kind::moment && !parse_time(text)) {
+        return fmt::format(
+            "must be a time with its zone as in 2026-11-21T14:05:00Z, not {}", in_quotes(text)
+        );
     }
     return std::nullopt;
 }
@@ -263,6 +304,8 @@ const char* to_string(parameter_kind value)
     case parameter_kind::address: return "address";
     case parameter_kind::port: return "port";
     case parameter_kind::transport: return "transport";
+    case parameter_kind::moment: return "moment";
+    case parameter_kind::count: return "count";
     }
     return "?";
 }

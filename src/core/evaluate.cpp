@@ -116,6 +116,13 @@ bool same_runs(const std::vector<run>& one, const std::vector<run>& other)
     });
 }
 
+// What was so before a restart, and is so again, did not begin with the restart.
+template <class Answer>
+wall_time since_when(const std::optional<remembered<Answer>>& before, Answer state, wall_time now)
+{
+    return before && before->state == state ? before->since : now;
+}
+
 // First-hand verdicts; answers those of before, to compare with.
 std::vector<std::vector<verdict>> judge_all(const plan& what, site_state& site)
 {
@@ -325,7 +332,13 @@ std::vector<row_change> evaluate(const plan& what, site_state& site, wall_time n
             changes.push_back({.row = i, .before = row.state, .now = state});
         }
         if (state != row.state || row.since == wall_time{}) {
-            row.since = now;
+            row.since = since_when(row.before_start, state, now);
+        }
+        if (state == row_answer::pass) {
+            row.acknowledged.reset();
+        }
+        if (state == row_answer::pass || state == row_answer::fail) {
+            row.before_start.reset();
         }
         row.state = state;
         row.runs = std::move(runs);
@@ -334,7 +347,10 @@ std::vector<row_change> evaluate(const plan& what, site_state& site, wall_time n
     }
     const auto state = answer_of(site);
     if (state != site.state || site.since == wall_time{}) {
-        site.since = now;
+        site.since = since_when(site.before_start, state, now);
+    }
+    if (state != site_answer::unproven) {
+        site.before_start.reset();
     }
     site.state = state;
     site.sentence = site_sentence(what, site);

@@ -215,6 +215,11 @@ void add_row(std::string& out, const json& row, const page& format, std::size_t 
         add_wrapped(out, indent, text_at(row, "sentence"), format);
     }
     add_findings(out, indent, row, format);
+    if (const auto& noted = object_at(row, "acknowledged"); !noted.empty()) {
+        add_wrapped(
+            out, indent, fmt::format("noted by {}: {}", text_at(noted, "by"), text_at(noted, "note")), format
+        );
+    }
     if (const auto advice = text_at(row, "advice"); !advice.empty()) {
         add_wrapped(out, indent, "-> " + advice, format);
     }

@@ -171,6 +171,9 @@ json requirement_json(
         {"runs", json::array()},
         {"endpoints", json::array()},
     };
+    if (const auto& noted = state.acknowledged) {
+        out["acknowledged"] = {{"note", noted->note}, {"by", noted->by}, {"since", to_text(noted->since)}};
+    }
     if (const auto* what = std::get_if<outbound_row>(&row.what)) {
         out["transport"] = to_string(what->transport);
         out["destinations"] = destinations_text(*what);

@@ -20,8 +20,8 @@ from lab_site import (EXIT_OF, EXIT_USAGE, MAPS, MAPS_AT, PRIMARY, SystemTest, m
                       wait_until)
 from lab.lab import NOBODY  # noqa: E402
 
-READ = ("version", "methods", "health", "report", "endpoint", "subscribe", "catalogues", "config")
-CHANGE = ("probe", "reload")
+READ = ("version", "methods", "health", "report", "endpoint", "history", "subscribe", "catalogues", "config")
+CHANGE = ("probe", "acknowledge", "reload")
 ENDPOINT = {"address": MAPS_AT[0], "port": 443, "transport": "tcp"}
 SECRET = "/etc/reachd/very-secret.key"
 # docs/INTERFACES and the site report of the control socket: nothing of these may go within a major version
@@ -91,7 +91,7 @@ class Running(SystemTest):
     def test_methods_that_change_something_are_forbidden_on_the_status_socket(self):
         before = self.daemon.log().count("config.reloaded")
         for method in CHANGE:
-            error = self.refused(method)
+            error = self.refused(method, {"requirement": "maps"} if method == "acknowledge" else None)
             self.assertEqual((error["code"], error["data"]["reason"]), (-32004, "forbidden"))
             self.assertIn("control.sock", error["message"])
         self.assertEqual(self.daemon.log().count("config.reloaded"), before)
@@ -236,7 +236,8 @@ class Absent(SystemTest):
     def test_every_command_says_that_there_is_no_daemon(self):
         self.site.fresh_directory("empty")
         for words in (["status"], ["health"], ["health", "--format", "json"], ["report"], ["watch"], ["probe"],
-                      ["reload"], ["catalogues"], ["endpoint", "tcp", "10.0.0.1", "80"]):
+                      ["reload"], ["catalogues"], ["endpoint", "tcp", "10.0.0.1", "80"], ["history"],
+                      ["acknowledge", "maps", "a note"]):
             done = self.site.reachctl(*words, runtime="empty")
             self.assertEqual((done.returncode, done.stdout), (3, ""), words)
             self.assertIn("reachctl: ", done.stderr)

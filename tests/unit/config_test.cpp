@@ -116,7 +116,7 @@ TEST(config, reads_every_key)
         "limits": {"new_flows_per_s": 0, "new_flows_per_destination_per_s": 5, "in_flight": 6,
                    "connect_timeout_ms": 700, "attempts": 8},
         "reflectors": [{"host": "r.example", "port": 9, "secret_file": "/k"}, {"host": "2001:db8::1"}],
-        "history": {"path": "/h.db", "keep_days": 10},
+        "history": {"path": "/h.db", "keep_days": 10, "max_mb": 50},
         "idle": {"udp_rungs_s": [15, 30], "tcp_rungs_s": []},
         "inbound": {"a/b": {"service": "10.0.0.5:8443", "public": "[2001:db8::9]:443"}, "c/d": {"service": "10.0.0.6:1"}},
         "tls": {"ca_file": "/ca.pem", "extra_ca_files": ["/a.pem", "/b.pem"]}, "http": {"listen": "0.0.0.0:9870", "hosts": ["status.example.net"], "allow_remote": true}})"
@@ -129,7 +129,7 @@ TEST(config, reads_every_key)
     expected.schedule = {1s, 2s, 3s};
     expected.limits = {0, 5, 6, 700ms, 8};
     expected.reflectors = {{"r.example", 9, "/k"}, {"2001:db8::1", 3478, ""}};
-    expected.history = {"/h.db", 10};
+    expected.history = {"/h.db", 10, 50};
     expected.idle = {{15s, 30s}, {}};
     expected.inbound["a/b"] = {
         parse_socket_address("10.0.0.5:8443").value(), parse_socket_address("[2001:db8::9]:443")

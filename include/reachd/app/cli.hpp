@@ -72,6 +72,29 @@ int command_catalogues(const cli_common& common, const cli_query& options);
 int command_metrics(const cli_common& common, const cli_query& options);
 int command_doctor(const cli_common& common, const cli_query& options);
 
+struct cli_history {
+    std::string from; // times as they are typed (core/time_text.hpp); "" for not given
+    std::string to;
+    std::string at;
+    std::string catalogue;
+    std::string requirement;
+    std::string endpoint;
+    std::string kinds;
+    std::string what; // of the method's; "" for changes
+    std::string cursor;
+    unsigned limit = 0;          // 0: the daemon's
+    std::string format = "text"; // text, json, csv
+};
+int command_history(const cli_common& common, const cli_history& options);
+
+struct cli_acknowledge {
+    std::string requirement;
+    std::vector<std::string> note; // words
+    std::string by;                // "" for the user's name
+    bool withdraw = false;
+};
+int command_acknowledge(const cli_common& common, const cli_acknowledge& options);
+
 // To stdout where `file` is empty; otherwise than 0 when it could not, said on stderr.
 int write_out(const std::string& text, const std::string& file);
 int exit_of(const std::string& site_state);

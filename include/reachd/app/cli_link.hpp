@@ -15,6 +15,7 @@ namespace reachd {
 
 inline constexpr seconds plugin_wait{5}; // pollers give up at 10 s (Monitoring Plugins)
 inline constexpr seconds usual_wait{10};
+inline constexpr seconds history_wait{20}; // the daemon gives its disk 15 s
 inline constexpr seconds probe_wait{3600}; // a paced sweep of thousands of endpoints
 
 // control.sock for methods that change something, status.sock for the others; --socket overrides.

@@ -7,6 +7,8 @@
 #pragma once
 
 #include "reachd/app/engine.hpp"
+#include "reachd/app/history_desk.hpp"
+#include "reachd/core/site_report.hpp"
 #include "reachd/net/control_server.hpp"
 
 #include <functional>
@@ -23,6 +25,7 @@ struct command_context {
     // Reads the files again; the faults when they have any.
     std::function<boost::asio::awaitable<parsed<std::size_t>>()> reload;
     std::function<std::string()> metrics;
+    history_desk* history = nullptr; // outlives every request
 };
 
 boost::asio::awaitable<rpc_answer>
@@ -30,6 +33,10 @@ run_command(command_context context, rpc_request request, control_caller caller)
 
 // The small answer for pollers.
 json present_health(const engine& work);
+// The rows that a request names, and what to say where there are none.
+std::vector<std::size_t> rows_of(const plan& what, const report_selection& select);
+rpc_error no_such_row(const plan& what, const report_selection& select);
+
 // The present state for a subscriber.
 json subscription_snapshot(const engine& work);
 

@@ -85,6 +85,12 @@ public:
     // Takes over what an older engine knew of rows that have not changed.
     void inherit(const engine& older);
 
+    // What the history tells of the time before this daemon was started.
+    void remember(std::size_t row, const remembered<row_answer>& before);
+    void remember(const remembered<site_answer>& before);
+    // A note on a failing row, or none any more; it goes by itself when the row passes.
+    void acknowledge(std::size_t row, std::optional<acknowledgement> note);
+
     // stop() was called: nothing is measured any more.
     [[nodiscard]] bool stopped() const { return stopping_; }
     [[nodiscard]] const plan& what() const { return *plan_; }

@@ -57,6 +57,7 @@ struct reflector_config {
 struct history_config {
     std::string path; // "" for the state directory's history.db
     unsigned keep_days = 90;
+    unsigned max_mb = 200; // of the file; the oldest goes first
     bool operator==(const history_config&) const = default;
 };
 

@@ -33,6 +33,8 @@ enum class parameter_kind : std::uint8_t {
     address,   // an IP address without port
     port,      // 1 to 65535
     transport, // "tcp" or "udp"
+    moment,    // RFC 3339 with a time zone
+    count,     // 1 to most_count
 };
 const char* to_string(parameter_kind value);
 
@@ -40,6 +42,8 @@ enum class presence : std::uint8_t {
     optional,
     required,
 };
+
+inline constexpr std::int64_t most_count = 1000;
 
 struct parameter_info {
     std::string_view name; // "" for an unused place of the table
@@ -53,7 +57,7 @@ struct method_info {
     access_level access;
     std::string_view since; // the protocol version that brought it
     std::string_view help;
-    std::array<parameter_info, 4> places{};
+    std::array<parameter_info, 12> places{};
 
     [[nodiscard]] std::span<const parameter_info> parameters() const;
 };
@@ -109,6 +113,10 @@ inline constexpr reason_info shutting_down{"shutting_down", -32007, "the daemon 
 inline constexpr reason_info not_found{"not_found", -32010, "what the parameters name does not exist"};
 inline constexpr reason_info rejected{"rejected", -32011, "the files have faults; what was in force stays"};
 inline constexpr reason_info busy{"busy", -32012, "the same is under way already; ask again later"};
+inline constexpr reason_info not_failing{
+    "not_failing", -32013, "only a row that fails has something to note"
+};
+inline constexpr reason_info no_history{"no_history", -32014, "the history cannot be read now: see its log"};
 } // namespace reasons
 
 // All of the above, in the order of docs/CONTROL.md.

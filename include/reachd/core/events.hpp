@@ -40,6 +40,18 @@ inline constexpr event_kind round_finished{
 inline constexpr event_kind idle_measured{
     "idle.measured", severity::info, "a ladder has ended: what is known of an idle timer"
 };
+inline constexpr event_kind row_acknowledged{
+    "row.acknowledged", severity::info, "somebody noted a failing row, or took the note away"
+};
+inline constexpr event_kind history_unavailable{
+    "history.unavailable", severity::error, "the history cannot be written; measuring goes on without it"
+};
+inline constexpr event_kind history_available{
+    "history.available", severity::info, "the history is written again"
+};
+inline constexpr event_kind history_set_aside{
+    "history.aside", severity::error, "a corrupt history was renamed, and a new one begun"
+};
 inline constexpr event_kind config_reloaded{
     "config.reloaded", severity::info, "the files were read again and are in force"
 };
@@ -58,9 +70,14 @@ inline constexpr event_kind probe_asked{
 } // namespace events
 
 inline constexpr std::array all_events{
-    events::started,         events::stopping,        events::task_failed,    events::verdict_changed,
-    events::site_changed,    events::address_new,     events::round_finished, events::idle_measured,
-    events::config_reloaded, events::config_rejected, events::root_missing,   events::control_change,
+    events::started,           events::stopping,
+    events::task_failed,       events::verdict_changed,
+    events::site_changed,      events::address_new,
+    events::round_finished,    events::idle_measured,
+    events::row_acknowledged,  events::history_unavailable,
+    events::history_available, events::history_set_aside,
+    events::config_reloaded,   events::config_rejected,
+    events::root_missing,      events::control_change,
     events::probe_asked,
 };
 

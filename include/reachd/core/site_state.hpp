@@ -7,6 +7,7 @@
 // Errors  none: what is missing is unproven.
 #pragma once
 
+#include "reachd/core/acknowledgement.hpp"
 #include "reachd/core/block_result.hpp"
 #include "reachd/core/idle_result.hpp"
 #include "reachd/core/inbound_result.hpp"
@@ -83,6 +84,8 @@ struct row_state {
     std::optional<wall_time> checked;  // end of the last round; nullopt: never
     bool measuring = false;            // a round is under way: its verdicts are drawn at the end
     std::string not_run;               // why it was left out of this check; "" when it was not
+    std::optional<acknowledgement> acknowledged;
+    std::optional<remembered<row_answer>> before_start; // until the row is decided
     // Drawn by evaluate():
     row_answer state = row_answer::unproven;
     std::string sentence;
@@ -99,6 +102,7 @@ struct site_state {
     reachd::traces traces;         // of hop-limited probes, by flow
     traffic sent;                  // by the engine, all rows together
     std::optional<ip_block> nat64; // prefix of this network's NAT64 (RFC 7050); nullopt: none noticed
+    std::optional<remembered<site_answer>> before_start; // until the site is decided
     // Drawn by evaluate():
     site_answer state = site_answer::unproven;
     std::string sentence;

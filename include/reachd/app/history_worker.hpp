@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// history_worker.hpp: what the thread of the history does: opens, writes, sets aside, answers.
+//
+// Use      From one thread at a time; history_keeper.hpp is the way to it.
+// Errors   A fault comes with the batches that were not written.
+#pragma once
+
+#include "reachd/app/history_answers.hpp"
+
+#include <deque>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+namespace reachd {
+
+struct history_options {
+    std::filesystem::path file;
+    store_limits limits;
+    std::string version; // of the program
+};
+
+struct waiting_batch {
+    std::uint64_t ticket;
+    history_batch what;
+};
+
+struct history_job {
+    history_options options;
+    std::deque<waiting_batch> batches; // none: a sign of life
+    wall_time now{};
+    bool last = false; // the daemon ends
+};
+
+struct history_outcome {
+    bool open = false;
+    std::uint64_t ticket = 0; // of the last batch that was written
+    std::uint64_t bytes = 0;
+    std::optional<store_error> fault;
+    std::deque<waiting_batch> unwritten;  // with a fault
+    std::optional<history_memory> memory; // where a file was opened
+    std::vector<std::string> set_aside;   // sentences
+};
+
+class history_worker {
+public:
+    history_outcome run(history_job job);
+    stored<json> answer(const history_question& question);
+
+private:
+    stored<void> open(const history_job& job, history_outcome& out);
+    stored<void> write(history_job& job, history_outcome& out);
+    stored<void> put_aside(const store_error& why, const history_job& job, history_outcome& out);
+    [[nodiscard]] bool is_still_there() const;
+
+    std::unique_ptr<history_store> store_;
+    std::filesystem::path file_;
+    store_limits limits_;
+    ino_t inode_ = 0;
+    wall_time upkeep_due_{};
+    std::optional<store_error> broken_; // what a question met
+};
+
+} // namespace reachd
