@@ -143,6 +143,7 @@ http_site_context daemon_process::make_http_context()
         .started = started_,
         .present = [this]() -> const engine& { return *engine_; },
         .sockets = [this]() -> const control_server& { return server_; },
+        .history = [this](json params) { return history_answer(history_, engine_, std::move(params)); },
         .failed = [this](
                       const std::string& task, const std::exception_ptr& what
                   ) { tell_failure(task, text_of(what)); },

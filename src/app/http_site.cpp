@@ -4,6 +4,7 @@
 #include "reachd/app/commands.hpp"
 #include "reachd/app/http_page.hpp"
 #include "reachd/app/process_metrics.hpp"
+#include "reachd/core/report_then.hpp"
 #include "reachd/core/site_metrics.hpp"
 #include "reachd/core/site_report.hpp"
 #include "reachd/net/deadline.hpp"
@@ -21,6 +22,9 @@ namespace {
 constexpr seconds kept_for{1};
 constexpr std::size_t most_kept = 64;
 constexpr milliseconds lag_interval{500};
+constexpr milliseconds takes_long{5}; // to make: of a few rows none does
+constexpr int pause_factor = 10;      // a pause of ten times what the last one took
+constexpr seconds longest_pause{5};
 
 std::string word(const http_target& target, const char* name)
 {
@@ -106,16 +110,83 @@ http_response http_site::cached(const std::string& name, Make make)
         made_.clear();
     }
     auto answer = make();
-    made_.insert_or_assign(name, made{answer, now});
+    const auto ended = steady::now();
+    if (ended - now > takes_long) {
+        next_large_ = ended + std::min<duration>((ended - now) * pause_factor, longest_pause);
+    }
+    made_.insert_or_assign(name, made{answer, ended});
     return answer;
 }
 
 asio::awaitable<http_reply> http_site::handle(http_request request)
 {
-    if (request.target.path == "/events") {
+    const auto& path = request.target.path;
+    if (path == "/events") {
         co_return http_stream{};
     }
+    if (path == "/history") {
+        auto found = co_await history(std::move(request.target));
+        co_return found;
+    }
+    if ((path == "/" || path == "/main") && request.target.query.contains("at")) {
+        auto then = co_await page_then(std::move(request.target));
+        co_return then;
+    }
+    if (path == "/" || path == "/main" || path == "/report") {
+        co_await wait_turn(path);
+    }
     co_return answer(request);
+}
+
+// Probes come first: after an answer that took long the next one waits, unless it is there already.
+asio::awaitable<void> http_site::wait_turn(std::string name)
+{
+    while (steady::now() < next_large_) {
+        const auto found = made_.find(name);
+        if (found != made_.end() && steady::now() - found->second.at < kept_for) {
+            co_return;
+        }
+        const bool awake = co_await sleep_until(next_large_);
+        if (!awake) {
+            co_return;
+        }
+    }
+}
+
+// The method's own front checks the parameters.
+asio::awaitable<http_response> http_site::history(http_target target)
+{
+    json params = json::object();
+    for (const auto& [name, text] : target.query) {
+        const bool numeric = name == "port" || name == "limit";
+        params[name] = numeric && json::accept(text) ? json::parse(text) : json(text);
+    }
+    auto request = parse_request(encode_request(1, "history", std::move(params)), access_level::read);
+    if (!request) {
+        co_return plain_response(400, request.error().error.message);
+    }
+    auto handling = context_.history(std::move(request->params));
+    auto answer = co_await std::move(handling);
+    if (!answer) {
+        co_return plain_response(
+            answer.error().reason == reasons::not_found.word ? 404 : 503, answer.error().message
+        );
+    }
+    co_return json_response(200, *answer);
+}
+
+asio::awaitable<http_response> http_site::page_then(http_target target)
+{
+    const dashboard_view view{.version = context_.version, .at = word(target, "at")};
+    http_target question{.path = "/history", .query = {{"at", view.at}}};
+    auto found = co_await history(std::move(question));
+    if (found.status != 200) {
+        co_return found;
+    }
+    const auto& work = context_.present();
+    auto present = site_report(work.what(), work.state(), {.detail = report_detail::runs}, wall_now());
+    const auto report = report_then(std::move(present), json::parse(*found.body));
+    co_return target.path == "/" ? dashboard_page(report, view) : dashboard_main(report, view);
 }
 
 http_response http_site::answer(const http_request& request)

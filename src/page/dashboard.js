@@ -202,7 +202,7 @@
         const open = old ? openParts(old) : [];
         decorate(row);
         row.querySelectorAll("details").forEach((one, index) => { one.open = Boolean(open[index] && open[index][1]); });
-        if (old) row.classList.add("changed");
+        if (old && stateOf(old) !== stateOf(row)) row.classList.add("changed");
       }
       if (performance.now() - begun > 8) {
         await new Promise((go) => setTimeout(go));
@@ -290,6 +290,7 @@
     connection.className = `connection ${state}`;
     connection.textContent = word;
     if (state !== "pass") announcer.textContent = `Connection: ${word}`;
+    if (at) return;
     banner.hidden = state === "pass";
     const since = new Date(Date.now() - (performance.now() - heard)).toISOString().slice(0, 19).replace("T", " ");
     banner.textContent = state === "pass" ? "" : `No word from the daemon since ${since} UTC: this is how things were then.`;
@@ -315,12 +316,98 @@
     }
   };
 
+  // ---- what was
+
+  const PAGE = 50; // changes that are asked for at a time
+  const KINDS = "site,requirement,start,stop,reload";
+  const WORDS = { ready: "pass", pass: "pass", clean: "pass", not_ready: "fail", fail: "fail", unclean: "fail" };
+  const clock = (time) => `${time.slice(0, 19).replace("T", " ")} UTC`;
+  const list = make("ol", { tabindex: "0", "aria-label": "Changes, newest first" });
+  const slider = make("input", { type: "range", id: "back", min: "0", max: "0", value: "0" });
+  const moment = make("output", { for: "back" });
+  const show = make("button", { type: "button", disabled: true }, "Show the site then");
+  const older = make("button", { type: "button" }, "Older changes");
+  let changes = [];
+  let cursor = null;
+
+  const wordsOf = (one) => {
+    if (one.kind === "start") return "daemon started";
+    if (one.kind === "stop") return one.state === "unclean" ? "daemon ended without a word" : "daemon stopped";
+    if (one.kind === "reload") return "files read again";
+    const what = one.kind === "site" ? "site" : one.requirement;
+    return one.sentence ? `${what}: ${one.sentence}` : what;
+  };
+  const linkTo = (time) => {
+    const query = new URLSearchParams(location.search);
+    query.set("at", time);
+    return `/?${query}`;
+  };
+  const addChanges = (found) => {
+    for (const one of found) {
+      const state = one.kind === "site" || one.kind === "requirement" ? String(one.state || "").replace("_", " ") : "";
+      const link = make("a", { href: linkTo(one.time) }, make("time", { datetime: one.time }, clock(one.time)));
+      const item = make("li", { class: WORDS[one.state] || "unproven" }, link,
+        make("span", { class: "word" }, state), make("span", {}, wordsOf(one)));
+      if (at && one.time === at) item.setAttribute("aria-current", "true");
+      list.append(item);
+    }
+    changes = changes.concat(found);
+    slider.max = String(Math.max(0, changes.length - 1));
+  };
+  const loadChanges = async () => {
+    const query = new URLSearchParams({ kinds: KINDS, limit: String(PAGE) });
+    if (cursor) query.set("cursor", cursor);
+    const answer = await fetch(`/history?${query}`);
+    if (!answer.ok) { list.replaceChildren(make("li", {}, "The history cannot be read.")); older.disabled = true; return; }
+    const found = await answer.json();
+    cursor = found.next;
+    addChanges(found.changes);
+    older.disabled = cursor === null;
+  };
+  const reloadChanges = async () => {
+    list.replaceChildren();
+    changes = [];
+    cursor = null;
+    await loadChanges();
+  };
+  // To the right is now, to the left is before.
+  const chosen = () => changes[Number(slider.max) - Number(slider.value)];
+  const buildTimeline = () => {
+    const details = make("details", { class: "past-changes" }, make("summary", {}, "Timeline: what changed, and the site as it was"));
+    const back = make("div", { class: "then" }, make("label", { for: "back" }, "Go back"), slider, show, moment, older);
+    details.append(back, list);
+    document.querySelector(".tools").after(make("section", { class: "timeline", "aria-label": "Timeline" }, details));
+    details.addEventListener("toggle", async () => {
+      if (!details.open || changes.length > 0) return;
+      await reloadChanges();
+      const now = at ? changes.findIndex((one) => one.time <= at) : 0;
+      slider.value = String(Number(slider.max) - Math.max(0, now));
+    });
+    slider.addEventListener("input", () => {
+      const one = chosen();
+      moment.textContent = one ? `${clock(one.time)}: ${wordsOf(one)}` : "";
+      slider.setAttribute("aria-valuetext", moment.textContent);
+      show.disabled = !one;
+    });
+    show.addEventListener("click", () => { const one = chosen(); if (one) location.assign(linkTo(one.time)); });
+    older.addEventListener("click", loadChanges);
+    document.addEventListener("refreshed", () => { if (details.open && !at && list.scrollTop === 0 && changes.length <= PAGE) reloadChanges(); });
+    if (!at) return;
+    const query = new URLSearchParams(location.search);
+    query.delete("at");
+    const now = make("a", { href: `/${query.size > 0 ? `?${query}` : ""}` }, "Back to now");
+    banner.replaceChildren(`The site as it was at ${clock(at)}. `, now);
+    banner.hidden = false;
+    details.open = true;
+  };
+
   // ---- begin
 
   const begin = async () => {
     main().id = "rows"; // of the link that skips the bar
     main().setAttribute("tabindex", "-1");
     buildTools();
+    buildTimeline();
     readAddress();
     await decorateAll(rows());
     announce();

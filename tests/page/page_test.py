@@ -203,6 +203,67 @@ class Live(PageTest):
         self.browser("wait", js="document.querySelectorAll('section.row').length === 2")
 
 
+class History(PageTest):
+    def test_timeline_tells_what_changed_and_leads_to_the_site_as_it_was(self):
+        self.start(SIGNALING, WEB)
+        self.await_state("ready")
+        self.fault("reject", port="4200", proto="tcp")
+        self.await_state("not_ready")
+        self.site.lab.clear()
+        self.await_state("ready")
+        self.open("/?q=signaling")
+        self.browser("click", what=".timeline summary")
+        self.browser("wait", js="document.querySelectorAll('.timeline li').length >= 4")
+        told = self.browser("text", what=".timeline ol")
+        self.assertIn("10.77.1.1", told)
+        self.assertIn("daemon started", told)
+        self.assert_accessible()
+        self.shot("timeline")
+        failed = ("[...document.querySelectorAll('.timeline li')].find((one) => one.classList.contains('fail') && "
+                  "one.textContent.includes('signaling: '))")
+        self.browser("evaluate", js=f"{failed}.querySelector('a').click()")
+        self.browser("wait", js="document.querySelector('.past')?.textContent.includes('The site as it was at')")
+        self.assertTrue(self.browser("evaluate", js="document.querySelector('#row-own-signaling').classList.contains('fail')"))
+        self.assertEqual(self.browser("count", what=".row .permalink"), 0)
+        self.assertIn("10.77.1.1", self.browser("text", what="#row-own-signaling"))
+        self.browser("wait", js="document.querySelector('.timeline li[aria-current]') !== null")
+        self.shot("then")
+        self.assert_accessible()
+        self.browser("click", what=".past a")
+        self.browser("wait", js="document.querySelector('.connection')?.textContent === 'live'")
+        self.assertTrue(self.browser("evaluate", js="document.querySelector('#row-own-signaling').classList.contains('pass')"))
+        self.assertEqual(self.browser("evaluate", js="location.search"), "?q=signaling")
+        self.assert_quiet()
+
+    def test_slider_goes_back_by_keyboard_and_older_changes_are_scrolled_to(self):
+        self.start(SIGNALING)
+        self.await_state("ready")
+        for _ in range(2):
+            self.fault("reject", port="4200", proto="tcp")
+            self.await_state("not_ready")
+            self.site.lab.clear()
+            self.await_state("ready")
+        self.open()
+        self.browser("click", what=".timeline summary")
+        self.browser("wait", js="document.querySelectorAll('.timeline li').length >= 6")
+        self.browser("evaluate", js="document.querySelector('#back').focus()")
+        self.assertIsNone(self.browser("evaluate", js="document.querySelector('#back').getAttribute('aria-valuetext')"))
+        self.browser("press", key="ArrowLeft", times=2)
+        self.assertIn("UTC: ", self.browser("text", what=".timeline output"))
+        self.browser("press", key="Tab")
+        self.browser("press", key="Enter")
+        self.browser("wait", js="document.querySelector('.past')?.textContent.includes('The site as it was at')")
+        self.assertIn("at=", self.browser("evaluate", js="location.search"))
+        answer = Web(self.site).get("/history?limit=1&kinds=requirement")
+        self.assertEqual(answer.status, 200)
+        page = answer.json()
+        self.assertEqual(len(page["changes"]), 1)
+        after = Web(self.site).get(f"/history?limit=1&kinds=requirement&cursor={page['next']}").json()
+        self.assertNotEqual(after["changes"][0]["id"], page["changes"][0]["id"])
+        for wrong in ("?at=yesterday", "?limit=x", "?nothing=1", "?kinds=nothing"):
+            self.assertIn(Web(self.site).get(f"/history{wrong}").status, (400, 503), wrong)
+
+
 class Finding(PageTest):
     @classmethod
     def setUpClass(cls):
@@ -257,24 +318,24 @@ class Finding(PageTest):
 class Many(PageTest):
     def test_5000_endpoints_load_and_change_without_jank(self):
         rows = [{"id": f"range-{number}", "transport": "tcp", "destinations": [f"198.51.100.{1 + number}"],
-                 "ports": "2001-2100", "expect": "path"} for number in range(50)]
-        daemon = self.start(*rows, schedule={"interval_s": 30}, limits={"in_flight": 1000, "nat_entries": 0})
+                 "ports": "2001-2050", "expect": "path"} for number in range(100)]
+        daemon = self.start(*rows, schedule={"interval_s": 5}, limits={"in_flight": 1000, "nat_entries": 0})
         wait_until(lambda: daemon.ask("health")["endpoints"]["total"] == 5000, "5,000 endpoints", 60)
         daemon.await_checked()
         began = time.monotonic()
         page = Web(self.site).get("/")
         took = time.monotonic() - began
         self.open()
-        self.assertEqual(self.browser("count", what="section.row"), 50)
-        self.browser("wait", js="document.querySelector('.matches').textContent === '50 rows'")
+        self.assertEqual(self.browser("count", what="section.row"), 100)
+        self.browser("wait", js="document.querySelector('.matches').textContent === '100 rows'")
         at_load = self.browser("evaluate", js="window.longTasks.splice(0)")
         self.browser("fill", what="#find", text="range-4")
-        self.browser("wait", js="document.querySelector('.matches').textContent === '11 of 50 rows'")
+        self.browser("wait", js="document.querySelector('.matches').textContent === '11 of 100 rows'")
         self.browser("fill", what="#find", text="")
-        self.browser("wait", js="document.querySelector('.matches').textContent === '50 rows'")
+        self.browser("wait", js="document.querySelector('.matches').textContent === '100 rows'")
         at_filter = self.browser("evaluate", js="window.longTasks.splice(0)")
-        self.fault("reject", port="2001-2050", proto="tcp")
-        self.browser("wait", js="document.querySelectorAll('section.row.fail').length === 50", patience=120000)
+        self.fault("reject", port="2001-2010", proto="tcp")
+        self.browser("wait", js="document.querySelectorAll('section.row.fail').length === 100", patience=120000)
         at_change = self.browser("evaluate", js="window.longTasks.splice(0)")
         self.shot("many")
         print(f"5,000 endpoints: page of {len(page.body)} bytes in {took * 1000:.0f} ms; long tasks, ms: loading {at_load}, "

@@ -5,7 +5,8 @@
 // Cancel   stop() before the end.
 // Lifetime The daemon outlives it, and it outlives its coroutines: destroy it only after stop().
 // Executor One thread.
-// Limits   A large answer is made once a second at most, however often it is asked for (docs/HTTP.md).
+// Limits   A large answer is made once a second at most, and making them takes a tenth of the time at most,
+//          however often they are asked for (docs/HTTP.md).
 #pragma once
 
 #include "reachd/app/engine.hpp"
@@ -26,6 +27,8 @@ struct http_site_context {
     wall_time started{};
     std::function<const engine&()> present;         // which a reload replaces
     std::function<const control_server&()> sockets; // whose clients the metrics count
+    // The method `history`.
+    std::function<boost::asio::awaitable<rpc_answer>(json params)> history;
     std::function<void(const std::string& task, const std::exception_ptr& what)> failed;
 };
 
@@ -51,6 +54,9 @@ private:
         time_point at;
     };
     boost::asio::awaitable<http_reply> handle(http_request request);
+    boost::asio::awaitable<void> wait_turn(std::string name);
+    boost::asio::awaitable<http_response> history(http_target target);
+    boost::asio::awaitable<http_response> page_then(http_target target);
     http_response answer(const http_request& request);
     http_response health() const;
     http_response report(const http_target& target);
@@ -64,6 +70,7 @@ private:
     http_site_context context_;
     std::string listening_; // as configured; "" for nowhere
     std::map<std::string, made> made_;
+    time_point next_large_{}; // when the next answer that takes long may be made
     duration_histogram lag_;
     http_server server_;
 };
