@@ -25,7 +25,7 @@ install_packages() {
     fi
     say "installing the packages that debian/control names"
     local service new=()
-    for service in unbound coturn collectd icinga2 zabbix-agent; do # the tests start these themselves, in namespaces
+    for service in unbound coturn collectd icinga2 prometheus zabbix-agent; do # the tests start these, in namespaces
         if ! [ -e "/lib/systemd/system/$service.service" ] && ! [ -e "/etc/init.d/$service" ]; then
             new+=("$service")
         fi
@@ -37,6 +37,15 @@ install_packages() {
             as_root systemctl disable -q --now "$service" || true
         fi
     done
+}
+
+# What the dashboard's tests drive the browser with; without it they are skipped with a word why.
+install_page_tools() {
+    if [ -e tests/page/node_modules/.package-lock.json ] || ! command -v npm >/dev/null; then
+        return
+    fi
+    say "installing the packages that tests/page/package-lock.json names"
+    (cd tests/page && npm ci --ignore-scripts --no-audit --no-fund) || say "they cannot be had: the dashboard's tests will be skipped"
 }
 
 # build_preset NAME [TARGET...]

@@ -162,7 +162,10 @@ json config_answer(const config& site)
           {"tcp_rungs_s", seconds_json(site.idle.tcp_rungs)},
           {"longest_s", site.idle.longest ? json(site.idle.longest->count()) : json(nullptr)}}},
         {"tls", {{"ca_file", site.tls_ca_file}, {"extra_ca_files", site.tls_extra_ca_files}}},
-        {"http", {{"listen", site.http_listen}}},
+        {"http",
+         {{"listen", site.http.listen},
+          {"hosts", site.http.hosts},
+          {"allow_remote", site.http.allow_remote}}},
     };
 }
 
@@ -267,6 +270,11 @@ asio::awaitable<rpc_answer> reload_answer(command_context context)
 
 } // namespace
 
+json present_health(const engine& work)
+{
+    return health_report(work.what(), work.state(), wall_now(), stale_after(work.what()));
+}
+
 json subscription_snapshot(const engine& work)
 {
     json rows = json::array();
@@ -281,7 +289,7 @@ json subscription_snapshot(const engine& work)
         });
     }
     return {
-        {"health", health_report(work.what(), work.state(), wall_now(), stale_after(work.what()))},
+        {"health", present_health(work)},
         {"requirements", std::move(rows)},
     };
 }
@@ -297,7 +305,7 @@ asio::awaitable<rpc_answer> run_command(command_context context, rpc_request req
         co_return describe_methods();
     }
     if (name == "health") {
-        auto health = health_report(work->what(), work->state(), wall_now(), stale_after(work->what()));
+        auto health = present_health(*work);
         health["history"] = context.history->describe();
         co_return health;
     }
@@ -306,6 +314,9 @@ asio::awaitable<rpc_answer> run_command(command_context context, rpc_request req
     }
     if (name == "endpoint") {
         co_return endpoint_answer_of(*work, request.params);
+    }
+    if (name == "metrics") {
+        co_return json{{"text", context.metrics()}};
     }
     if (name == "catalogues") {
         co_return json{{"catalogues", catalogues_answer(work->what())}};

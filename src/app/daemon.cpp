@@ -1,23 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "reachd/app/daemon.hpp"
+#include "daemon_process.hpp"
 
-#include "reachd/app/commands.hpp"
 #include "reachd/app/site_check.hpp"
-#include "reachd/app/status_notice.hpp"
-#include "reachd/core/flap_guard.hpp"
-#include "reachd/core/json.hpp"
-#include "reachd/net/control_server.hpp"
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/service_manager.hpp"
 #include "reachd/net/tls_probe.hpp"
-#include "reachd/net/wall_clock.hpp"
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <cstdio>
-#include <exception>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -31,6 +22,8 @@ constexpr seconds stop_time{5};
 constexpr seconds last_write_time{1}; // the history gets so long, whatever the rest took
 constexpr int exit_second_signal = 3;
 
+} // namespace
+
 std::string text_of(const std::exception_ptr& what)
 {
     try {
@@ -41,55 +34,6 @@ std::string text_of(const std::exception_ptr& what)
         return "an unknown exception";
     }
 }
-
-class daemon_process {
-public:
-    daemon_process(
-        asio::io_context& context, const daemon_options& options, paths where, unsigned room, event_log log
-    );
-
-    // The first configuration; the exit code when it cannot be used.
-    std::optional<int> start();
-    asio::awaitable<void> run();
-    asio::awaitable<parsed<std::size_t>> reload();
-
-private:
-    result<std::shared_ptr<engine>> make_engine(std::shared_ptr<const plan> what);
-    control_callbacks make_control_callbacks();
-    engine_listener make_listener();
-    history_desk::handlers make_history_handlers();
-    std::optional<int> listen();
-    asio::awaitable<void> watch_reloads();
-    asio::awaitable<void> feed_watchdog(microseconds interval);
-    asio::awaitable<void> keep_probing(std::shared_ptr<engine> work);
-    asio::awaitable<void> retire(std::shared_ptr<engine> old);
-    asio::awaitable<void> shut_down();
-    void tell(const event_kind& kind, severity level, const std::string& sentence, json fields);
-    void tell_row(const row_change& change);
-    void
-    log_row(json fields, row_answer state, const std::string& sentence, const flap_guard::permit& permit);
-    json row_fields(std::size_t row) const;
-    void tell_idle(std::size_t row);
-    void tell_site();
-    void tell_status();
-    void tell_failure(const std::string& task, const std::string& what);
-    void publish(const event_kind& kind, json fields);
-
-    asio::io_context& context_;
-    daemon_options options_;
-    paths where_;
-    unsigned room_;
-    wall_time started_ = wall_now();
-    event_log log_;
-    flap_guard flaps_;
-    std::shared_ptr<engine> engine_;
-    site_answer told_ = site_answer::unproven;
-    status_notice status_;
-    asio::signal_set hangups_;
-    task_group tasks_;
-    history_desk history_;
-    control_server server_;
-};
 
 daemon_process::daemon_process(
     asio::io_context& context, const daemon_options& options, paths where, unsigned room, event_log log
@@ -108,7 +52,8 @@ daemon_process::daemon_process(
           }
       },
       history_{context.get_executor(), make_history_handlers()},
-      server_{context.get_executor(), {}, make_control_callbacks()}
+      server_{context.get_executor(), {}, make_control_callbacks()},
+      http_{context.get_executor(), make_http_context()}
 {
 }
 
@@ -121,6 +66,7 @@ control_callbacks daemon_process::make_control_callbacks()
             .started = started_,
             .present = [this] { return engine_; },
             .reload = [this] { return reload(); },
+            .metrics = [this] { return http_.metrics(); },
             .history = &history_,
         };
         return run_command(std::move(context), std::move(request), std::move(caller));
@@ -138,159 +84,18 @@ control_callbacks daemon_process::make_control_callbacks()
     return out;
 }
 
-history_desk::handlers daemon_process::make_history_handlers()
+http_site_context daemon_process::make_http_context()
 {
     return {
-        .present = [this] { return engine_; },
-        .tell = [this](
-                    const event_kind& kind, const std::string& sentence, json fields
-                ) { tell(kind, kind.level, sentence, fields); },
+        .version = options_.version,
+        .started = started_,
+        .present = [this]() -> const engine& { return *engine_; },
+        .sockets = [this]() -> const control_server& { return server_; },
+        .history = [this](json params) { return history_answer(history_, engine_, std::move(params)); },
+        .failed = [this](
+                      const std::string& task, const std::exception_ptr& what
+                  ) { tell_failure(task, text_of(what)); },
     };
-}
-
-engine_listener daemon_process::make_listener()
-{
-    engine_listener out;
-    out.row_changed = [this](const row_change& change) { tell_row(change); };
-    out.address_appeared = [this](std::size_t row, const std::string& what) {
-        history_.address_appeared(row, what);
-        history_.after_kept([this, what, id = engine_->what().rows[row].id] {
-            log_.write(events::address_new, what, {{"requirement", id}});
-            publish(events::address_new, {{"requirement", id}, {"address", what}});
-        });
-    };
-    out.refreshed = [this] {
-        tell_status();
-        history_.refreshed();
-    };
-    out.round_finished = [this](std::size_t row) {
-        history_.round_finished(row);
-        tell_site();
-        const auto& what = engine_->what().rows[row];
-        const auto& state = engine_->state().rows[row];
-        log_row(
-            row_fields(row), state.state, state.sentence,
-            flaps_.settle(what.catalogue + '/' + what.id, steady::now())
-        );
-        json fields = {
-            {"catalogue", what.catalogue},
-            {"requirement", what.id},
-            {"state", to_string(engine_->state().rows[row].state)}
-        };
-        history_.after_kept([this, fields = std::move(fields)] { publish(events::round_finished, fields); });
-    };
-    out.sampled = [this](std::size_t row, const block_result& round) { history_.sampled(row, round); };
-    out.idle_measured = [this](std::size_t row) { tell_idle(row); };
-    out.failed = [this](const std::string& task, const std::string& what) { tell_failure(task, what); };
-    return out;
-}
-
-void daemon_process::publish(const event_kind& kind, json fields)
-{
-    fields["kind"] = kind.id;
-    fields["time"] = to_text(wall_now());
-    server_.publish("event", std::move(fields));
-}
-
-// What was told is on disk: a line of the log is never more than the history knows.
-void daemon_process::tell(const event_kind& kind, severity level, const std::string& sentence, json fields)
-{
-    history_.after_kept([this, &kind, level, sentence, fields = std::move(fields)] {
-        log_.write(kind, level, sentence, fields);
-        auto told = fields;
-        told["sentence"] = sentence;
-        publish(kind, std::move(told));
-    });
-}
-
-void daemon_process::tell_row(const row_change& change)
-{
-    if (!engine_) {
-        return; // still being set up
-    }
-    history_.row_changed(change);
-    const auto& what = engine_->what().rows[change.row];
-    const auto& state = engine_->state().rows[change.row];
-    auto fields = row_fields(change.row);
-    fields["before"] = to_string(change.before);
-    const auto permit = flaps_.change(what.catalogue + '/' + what.id, steady::now());
-    history_.after_kept([this, permit, state = state.state, sentence = state.sentence, fields] {
-        log_row(fields, state, sentence, permit);
-        auto told = fields;
-        told["sentence"] = sentence;
-        publish(events::verdict_changed, std::move(told));
-    });
-}
-
-// A row that flaps is logged now and then, and once more when it has come to rest.
-void daemon_process::log_row(
-    json fields, row_answer state, const std::string& sentence, const flap_guard::permit& permit
-)
-{
-    if (!permit.now) {
-        return;
-    }
-    if (permit.left_out > 0) {
-        fields["left_out"] = permit.left_out;
-    }
-    const auto level = state == row_answer::fail ? severity::warning : severity::info;
-    const auto id = fields["requirement"].get<std::string>();
-    log_.write(events::verdict_changed, level, id + ": " + sentence, fields);
-}
-
-json daemon_process::row_fields(std::size_t row) const
-{
-    const auto& what = engine_->what().rows[row];
-    const auto& state = engine_->state().rows[row];
-    return {
-        {"catalogue", what.catalogue},  {"requirement", what.id},          {"state", to_string(state.state)},
-        {"failing", state.counts.fail}, {"endpoints", state.counts.total},
-    };
-}
-
-void daemon_process::tell_idle(std::size_t row)
-{
-    const auto& what = engine_->what().rows[row];
-    const auto& state = engine_->state().rows[row];
-    history_.idle_measured(row);
-    for (const auto& entry : idle_json(what, state, std::get<idle_timer>(what.what))) {
-        json fields;
-        for (const char* key :
-             {"catalogue", "requirement", "state", "via", "required_s", "held_s", "answered_s", "lost_s"}) {
-            fields[key] = entry[key];
-        }
-        const auto level = state.state == row_answer::fail ? severity::warning : severity::info;
-        history_.after_kept([this, level, id = what.id, sentence = entry["sentence"].get<std::string>(),
-                             fields] {
-            log_.write(events::idle_measured, level, id + ": " + sentence, fields);
-            auto told = fields;
-            told["sentence"] = sentence;
-            publish(events::idle_measured, std::move(told));
-        });
-    }
-}
-
-void daemon_process::tell_site()
-{
-    history_.site_drawn();
-    const auto& state = engine_->state();
-    if (state.state != told_) {
-        told_ = state.state;
-        const auto level = told_ == site_answer::not_ready ? severity::warning : severity::info;
-        tell(events::site_changed, level, state.sentence, {{"state", to_string(state.state)}});
-    }
-}
-
-void daemon_process::tell_status()
-{
-    if (engine_) {
-        status_.tell(engine_->state().sentence);
-    }
-}
-
-void daemon_process::tell_failure(const std::string& task, const std::string& what)
-{
-    log_.write(events::task_failed, task + " ended: " + what, {{"task", task}});
 }
 
 result<std::shared_ptr<engine>> daemon_process::make_engine(std::shared_ptr<const plan> what)
@@ -324,7 +129,13 @@ std::optional<int> daemon_process::listen()
         std::fprintf(stderr, "reachd: %s\n", listeners.error().detail.c_str());
         return listeners.error().code == errc::in_use ? exit_in_use : exit_system;
     }
+    auto door = http_.prepare(engine_->what().config.http);
+    if (!door) {
+        std::fprintf(stderr, "reachd: %s\n", door.error().detail.c_str());
+        return door.error().code == errc::in_use ? exit_in_use : exit_system;
+    }
     server_.serve(std::move(*listeners));
+    http_.apply(engine_->what().config.http, std::move(*door));
     return std::nullopt;
 }
 
@@ -384,6 +195,15 @@ asio::awaitable<parsed<std::size_t>> daemon_process::reload()
             .code = fresh.error().code,
         });
     }
+    auto door = made ? http_.prepare(made->what().config.http) : std::optional<http_listener>{};
+    if (!door) {
+        faults.push_back({
+            .file = where_.config.string(),
+            .pointer = "/http/listen",
+            .message = door.error().detail,
+            .code = door.error().code,
+        });
+    }
     if (!faults.empty()) {
         for (const auto& fault : faults) {
             log_.write(
@@ -399,6 +219,7 @@ asio::awaitable<parsed<std::size_t>> daemon_process::reload()
     made->inherit(*old);
     engine_ = made;
     flaps_.forget();
+    http_.apply(engine_->what().config.http, std::move(*door));
     tasks_.spawn("retire", retire(old));
     tasks_.spawn("schedule", keep_probing(engine_));
     const auto rows = engine_->what().rows.size();
@@ -448,6 +269,7 @@ asio::awaitable<void> daemon_process::shut_down()
     status_.close();
     co_await engine_->stop(deadline);
     co_await server_.stop(deadline);
+    co_await http_.stop(deadline);
     tasks_.cancel();
     co_await tasks_.join(deadline);
     co_await history_.stop(std::max(deadline, steady::now() + last_write_time));
@@ -467,6 +289,7 @@ asio::awaitable<void> daemon_process::run()
     co_await history_.begin(make_history_options(where_, engine_->what().config, options_.version));
     tasks_.spawn("schedule", keep_probing(engine_));
     tasks_.spawn("reloads", watch_reloads());
+    tasks_.spawn("loop watch", http_.watch_loop());
     if (const auto interval = watchdog_interval()) {
         tasks_.spawn("watchdog", feed_watchdog(*interval));
     }
@@ -481,8 +304,6 @@ asio::awaitable<void> daemon_process::run()
     co_await shut_down();
     ends.cancel();
 }
-
-} // namespace
 
 int run_daemon(const daemon_options& options)
 {

@@ -23,9 +23,10 @@ using reachd::cli_rules;
 // Which options of a query a command has.
 enum takes : unsigned {
     nothing = 0,
-    json = 1,    // --format text|json
-    pollers = 2, // --format text|json|nagios|checkmk|collectd
-    words = 4,   // what follows
+    json = 1,     // --format text|json
+    pollers = 2,  // --format text|json|nagios|checkmk|collectd
+    words = 4,    // what follows
+    textfile = 8, // --textfile
 };
 
 struct command {
@@ -48,6 +49,8 @@ constexpr command commands[] = {
     {"reload", reachd::command_reload, nothing, "have the daemon read its files again", "reachctl reload"},
     {"catalogues", reachd::command_catalogues, json, "what the daemon measures, and why",
      "reachctl catalogues"},
+    {"metrics", reachd::command_metrics, textfile, "everything in Prometheus's text format",
+     "reachctl metrics --textfile /var/lib/prometheus/node-exporter/reachd.prom"},
     {"doctor", reachd::command_doctor, json, "what this machine can and cannot measure", "reachctl doctor"},
 };
 
@@ -59,6 +62,11 @@ void add_query_options(CLI::App& app, const command& what, cli_query& query)
     if (what.options & pollers) {
         app.add_option("--format", query.format, "text, json, nagios, checkmk or collectd")
             ->check(CLI::IsMember({"text", "json", "nagios", "checkmk", "collectd"}));
+    }
+    if (what.options & textfile) {
+        app.add_option(
+            "--textfile", query.textfile, "put it in place of this file, whole, for node_exporter"
+        );
     }
     if (what.options & words) {
         app.add_option("what", query.words, "as in the example");

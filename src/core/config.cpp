@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/core/config.hpp"
 
+#include "config_http.hpp"
 #include "reachd/core/json.hpp"
 
 #include <algorithm>
@@ -400,41 +401,11 @@ void read_sections(object_reader& root, config& into)
         into.tls_extra_ca_files = read_files(reader, "extra_ca_files");
     }
     if (root.has("http")) {
-        auto reader = root.child("http");
-        reader.allow({"listen"});
-        reader.require("listen", "an address and a port, as in \"127.0.0.1:9870\"");
-        into.http_listen = reader.text("listen").value_or("");
-        if (reader.has("listen") && !parse_listen_address(into.http_listen)) {
-            const auto message = fmt::format(
-                "must be an address and a port, as in '127.0.0.1:9870' or "
-                "'[::1]:9870', not {}",
-                in_quotes(into.http_listen)
-            );
-            reader.fault("listen", message);
-        }
+        read_http(root.child("http"), into.http);
     }
 }
 
 } // namespace
-
-std::optional<listen_address> parse_listen_address(std::string_view text)
-{
-    const auto colon = text.rfind(':');
-    if (colon == std::string_view::npos) {
-        return std::nullopt;
-    }
-    auto host = text.substr(0, colon);
-    const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
-    if (bracketed) {
-        host = host.substr(1, host.size() - 2);
-    }
-    const auto address = parse_address(host);
-    const auto ports = parse_ports(text.substr(colon + 1));
-    if (!address || address->is_v4() == bracketed || !ports || ports->size() != 1) {
-        return std::nullopt;
-    }
-    return listen_address{.address = *address, .port = ports->ranges.front().first};
-}
 
 parsed<config> parse_config(std::string_view text, std::string_view file)
 {

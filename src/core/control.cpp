@@ -53,6 +53,7 @@ constexpr std::array methods{
          parameter_info{"cursor", "the `next` of the page before"}}
     },
     method_info{"subscribe", access_level::read, "1.0", "the present state, then every change as it happens"},
+    method_info{"metrics", access_level::read, "1.0", "everything as Prometheus's text format"},
     method_info{"catalogues", access_level::read, "1.0", "the catalogues in force"},
     method_info{"config", access_level::read, "1.0", "the configuration in force, secrets left out"},
     method_info{

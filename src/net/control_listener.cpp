@@ -181,47 +181,6 @@ result<void> give_to_group(const std::string& path, const std::string& name)
              : system_failure(fmt::format("cannot give {} to the group '{}'", path, name), errno);
 }
 
-struct bound {
-    unique_fd socket;
-    bound_file file;
-};
-
-result<bound> bind_at(const std::string& path, mode_t mode, const std::string& group)
-{
-    const auto address = address_of(path);
-    if (!address) {
-        return failure(
-            errc::invalid, fmt::format(
-                               "{} has {} bytes, and a Unix socket's path at most {}: choose a shorter "
-                               "runtime directory",
-                               path, path.size(), max_socket_path_bytes
-                           )
-        );
-    }
-    if (auto cleared = clear_path(path); !cleared) {
-        return std::unexpected{cleared.error()};
-    }
-    bound out;
-    out.socket = unique_fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
-    if (!out.socket) {
-        return system_failure("cannot make a socket", errno);
-    }
-    {
-        const umask_scope mask{mode};
-        if (::bind(out.socket.get(), plain(*address), sizeof *address) != 0) {
-            return system_failure(fmt::format("cannot make {}", path), errno);
-        }
-    }
-    out.file = bound_file{path};
-    if (auto given = give_to_group(path, group); !given) {
-        return std::unexpected{given.error()};
-    }
-    if (::listen(out.socket.get(), backlog) != 0) {
-        return system_failure(fmt::format("cannot listen on {}", path), errno);
-    }
-    return out;
-}
-
 int socket_option(int fd, int name)
 {
     int value = -1;
@@ -273,6 +232,42 @@ bound_file::~bound_file()
     }
 }
 
+result<bound_socket> bind_socket(const std::string& path, mode_t mode, const std::string& group)
+{
+    const auto address = address_of(path);
+    if (!address) {
+        return failure(
+            errc::invalid, fmt::format(
+                               "{} has {} bytes, and a Unix socket's path at most {}: choose a shorter "
+                               "runtime directory",
+                               path, path.size(), max_socket_path_bytes
+                           )
+        );
+    }
+    if (auto cleared = clear_path(path); !cleared) {
+        return std::unexpected{cleared.error()};
+    }
+    bound_socket out;
+    out.socket = unique_fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    if (!out.socket) {
+        return system_failure("cannot make a socket", errno);
+    }
+    {
+        const umask_scope mask{mode};
+        if (::bind(out.socket.get(), plain(*address), sizeof *address) != 0) {
+            return system_failure(fmt::format("cannot make {}", path), errno);
+        }
+    }
+    out.file = bound_file{path};
+    if (auto given = give_to_group(path, group); !given) {
+        return std::unexpected{given.error()};
+    }
+    if (::listen(out.socket.get(), backlog) != 0) {
+        return system_failure(fmt::format("cannot listen on {}", path), errno);
+    }
+    return out;
+}
+
 result<control_listeners> bind_listeners(const listen_options& options)
 {
     if (auto made = make_directory(options.directory); !made) {
@@ -283,11 +278,11 @@ result<control_listeners> bind_listeners(const listen_options& options)
         return std::unexpected{lock.error()};
     }
     const auto path_of = [&](const char* name) { return fmt::format("{}/{}", options.directory, name); };
-    auto control = bind_at(path_of(control_socket_name), control_mode, options.control_group);
+    auto control = bind_socket(path_of(control_socket_name), control_mode, options.control_group);
     if (!control) {
         return std::unexpected{control.error()};
     }
-    auto status = bind_at(path_of(status_socket_name), status_mode, "");
+    auto status = bind_socket(path_of(status_socket_name), status_mode, "");
     if (!status) {
         return std::unexpected{status.error()};
     }

@@ -82,7 +82,7 @@ TEST(shipped_config, is_still_valid_when_every_example_in_its_comments_is_uncomm
     EXPECT_EQ(site.vantages.size(), 2U);
     EXPECT_EQ(site.reflectors.size(), 1U);
     EXPECT_EQ(site.inbound.size(), 1U);
-    EXPECT_EQ(site.http_listen, "127.0.0.1:9870");
+    EXPECT_EQ(site.http.listen, "127.0.0.1:9870");
     EXPECT_EQ(site.values.at("eschat-govcloud").size(), 4U);
     EXPECT_EQ(to_lines(check_against(site, shipped_catalogues(), text, "reachd.json")), "");
 }
@@ -90,6 +90,19 @@ TEST(shipped_config, is_still_valid_when_every_example_in_its_comments_is_uncomm
 TEST(config, may_be_empty)
 {
     EXPECT_EQ(parsed_or_default("{}"), config{});
+}
+
+TEST(config, http_may_listen_on_loopback_or_on_a_socket_of_the_file_system)
+{
+    for (const std::string where : {"127.0.0.1:9870", "127.8.9.1:80", "[::1]:9870", "unix:/run/reachd/http.sock"}) {
+        EXPECT_EQ(parsed_or_default(R"({"http": {"listen": ")" + where + R"("}})").http.listen, where);
+    }
+    EXPECT_EQ(parse_listen_path("unix:/a"), "/a");
+    for (const std::string path : {"unix:", "unix:/", "unix:a", "/run/a.sock", "unix:/a\nb"}) {
+        EXPECT_FALSE(parse_listen_path(path)) << path;
+    }
+    EXPECT_TRUE(parse_listen_path("unix:/" + std::string(106, 'a')));
+    EXPECT_FALSE(parse_listen_path("unix:/" + std::string(107, 'a')));
 }
 
 TEST(config, reads_every_key)
@@ -107,7 +120,7 @@ TEST(config, reads_every_key)
         "idle": {"udp_rungs_s": [15, 30], "tcp_rungs_s": [], "longest_s": 600},
         "inbound": {"a/b": {"service": "10.0.0.5:8443", "public": "[2001:db8::9]:443"}, "c/d": {"service": "10.0.0.6:1"},
                     "e/f": {"not_needed": "the ticket system is cloud-hosted"}},
-        "tls": {"ca_file": "/ca.pem", "extra_ca_files": ["/a.pem", "/b.pem"]}, "http": {"listen": "[::1]:9870"}})"
+        "tls": {"ca_file": "/ca.pem", "extra_ca_files": ["/a.pem", "/b.pem"]}, "http": {"listen": "0.0.0.0:9870", "hosts": ["status.example.net"], "allow_remote": true}})"
     );
     config expected;
     expected.site = "denver-hq";
@@ -126,7 +139,7 @@ TEST(config, reads_every_key)
     expected.inbound["e/f"].not_needed = "the ticket system is cloud-hosted";
     expected.tls_ca_file = "/ca.pem";
     expected.tls_extra_ca_files = {"/a.pem", "/b.pem"};
-    expected.http_listen = "[::1]:9870";
+    expected.http = {"0.0.0.0:9870", {"status.example.net"}, true};
     EXPECT_EQ(site, expected);
 }
 

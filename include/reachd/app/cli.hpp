@@ -93,6 +93,7 @@ int command_support_bundle(const cli_common& common, const cli_bundle& options);
 
 struct cli_query {
     std::string format = "text";    // text, json; health also nagios, checkmk, collectd
+    std::string textfile;           // of metrics; "" for stdout
     std::vector<std::string> words; // what follows the command: an endpoint's parts, or requirements
 };
 int command_status(const cli_common& common, const cli_query& options);
@@ -102,6 +103,7 @@ int command_watch(const cli_common& common, const cli_query& options);
 int command_probe(const cli_common& common, const cli_query& options);
 int command_reload(const cli_common& common, const cli_query& options);
 int command_catalogues(const cli_common& common, const cli_query& options);
+int command_metrics(const cli_common& common, const cli_query& options);
 int command_doctor(const cli_common& common, const cli_query& options);
 
 struct cli_history {

@@ -24,12 +24,15 @@ struct command_context {
     std::function<std::shared_ptr<engine>()> present;
     // Reads the files again; the faults when they have any.
     std::function<boost::asio::awaitable<parsed<std::size_t>>()> reload;
+    std::function<std::string()> metrics;
     history_desk* history = nullptr; // outlives every request
 };
 
 boost::asio::awaitable<rpc_answer>
 run_command(command_context context, rpc_request request, control_caller caller);
 
+// The small answer for pollers.
+json present_health(const engine& work);
 // The rows that a request names, and what to say where there are none.
 std::vector<std::size_t> rows_of(const plan& what, const report_selection& select);
 rpc_error no_such_row(const plan& what, const report_selection& select);

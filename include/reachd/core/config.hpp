@@ -84,6 +84,14 @@ struct inbound_config {
     bool operator==(const inbound_config&) const = default;
 };
 
+// The dashboard and metrics; off while `listen` is empty.
+struct http_config {
+    std::string listen;             // "127.0.0.1:9870", "[::1]:9870", "unix:/run/reachd/http.sock"
+    std::vector<std::string> hosts; // names that a Host header may have, besides localhost and addresses
+    bool allow_remote = false;      // an address that is no loopback is meant
+    bool operator==(const http_config&) const = default;
+};
+
 struct config {
     std::string site = "site";
     std::vector<std::string> catalogues; // ids, in the order of the file
@@ -99,7 +107,7 @@ struct config {
     std::map<std::string, inbound_config> inbound; // by "catalogue/requirement"
     std::string tls_ca_file;                       // "" for the system's trust store
     std::vector<std::string> tls_extra_ca_files;   // trusted as well
-    std::string http_listen;                       // "" for off
+    http_config http;
     bool operator==(const config&) const = default;
 };
 
@@ -110,6 +118,8 @@ struct listen_address {
     bool operator==(const listen_address&) const = default;
 };
 std::optional<listen_address> parse_listen_address(std::string_view text);
+// The path of "unix:/run/reachd/http.sock": absolute, 107 bytes at most.
+std::optional<std::string> parse_listen_path(std::string_view text);
 
 parsed<config> parse_config(std::string_view text, std::string_view file);
 

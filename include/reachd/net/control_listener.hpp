@@ -78,6 +78,15 @@ struct listen_options {
 
 result<control_listeners> bind_listeners(const listen_options& options);
 
+// A listening Unix socket and its file.
+struct bound_socket {
+    unique_fd socket;
+    bound_file file;
+};
+
+// One socket at a path: a stale one of ours is replaced, anything else is refused and left alone.
+result<bound_socket> bind_socket(const std::string& path, mode_t mode, const std::string& group);
+
 // Takes the sockets named "control" and "status"; at least one must be there.
 result<control_listeners> adopt_listeners(const std::vector<inherited_socket>& inherited);
 

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// process_metrics.hpp: this process's memory, time and descriptors, under the names that every exporter has.
+#pragma once
+
+#include "reachd/core/exposition.hpp"
+
+namespace reachd {
+
+// What the system does not tell has no sample.
+void write_process_metrics(exposition& out);
+
+} // namespace reachd
