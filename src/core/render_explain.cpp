@@ -87,6 +87,7 @@ void add_answer(sheet& out, const json& row)
     for (const auto& finding : texts_at(row, "findings")) {
         out.item(2, "Note", finding);
     }
+    out.item(2, "Noted by", noted_words(row));
     out.item(2, "What to do", text_at(row, "advice"));
     if (text_at(row, "state") != "pass") {
         out.item(2, "Whom to ask", ask_words(row));

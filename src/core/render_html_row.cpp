@@ -273,6 +273,9 @@ std::string row_section(const json& report, const row_view& which)
     for (const auto& finding : texts_at(row, "findings")) {
         out += element("p", "finding", finding);
     }
+    if (const auto noted = noted_words(row); !noted.empty()) {
+        out += element("p", "finding", "Noted by " + noted);
+    }
     out += runs_table(row, open) + pictures(report, which) + inbound_facts(row);
     if (const auto note = text_at(row, "note"); !note.empty()) {
         out += element("p", "note", "From the document: " + note);

@@ -78,6 +78,7 @@ std::string details(const row_view& which)
     for (const auto& finding : texts_at(row, "findings")) {
         add_item(out, "Note", finding);
     }
+    add_item(out, "Noted by", noted_words(row));
     add_item(out, "From the document", text_at(row, "note"));
     if (const auto since = text_at(row, "since"); !since.empty()) {
         add_item(out, "Since", time_words(since) + " UTC");

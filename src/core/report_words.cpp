@@ -45,6 +45,16 @@ std::string blame_words(const std::string& blame)
                               : "not proven";
 }
 
+std::string noted_words(const json& row)
+{
+    const auto& noted = object_at(row, "acknowledged");
+    return noted.empty() ? std::string{}
+                         : fmt::format(
+                               "{}, {}: {}", text_at(noted, "by"), time_words(text_at(noted, "since")),
+                               text_at(noted, "note")
+                           );
+}
+
 std::string ask_words(const json& row)
 {
     const auto contact = text_at(row, "ask");

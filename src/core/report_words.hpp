@@ -18,6 +18,8 @@ std::string state_word(const std::string& row_state);
 std::string blame_words(const std::string& blame);
 // Whom to ask for a row that does not pass: who runs what stops it, and else the document's contact.
 std::string ask_words(const nlohmann::json& row);
+// "ann, 2026-11-22 04:17:27.468: the firewall team has it"; empty where nobody acknowledged the row.
+std::string noted_words(const nlohmann::json& row);
 // "between hop 1 (10.77.1.1) and hop 2 (100.64.0.1)", "at hop 1 (10.77.1.1)"; empty for null.
 std::string where_words(const nlohmann::json& where);
 // What a verdict leaves open (docs/VERDICTS.md); empty where it says so itself.

@@ -20,7 +20,8 @@ from lab_site import (DNS1, DNS2, EXIT_CONFIG, EXIT_USAGE, GATEWAY, PRIMARY, Sys
 
 ESCAPE = "\x1b["
 COMMANDS = ("check", "idle", "status", "health", "report", "endpoint", "watch", "probe", "reload", "catalogues", "doctor",
-            "rules", "diff", "explain", "support-bundle", "completions")
+            "rules", "diff", "explain", "support-bundle", "completions", "history",
+            "acknowledge", "metrics")
 
 
 class Selection(SystemTest):

@@ -115,6 +115,20 @@ TEST(html_report, tells_of_a_failing_row_what_to_do_whom_to_ask_and_who_stops_it
     EXPECT_EQ(render_html_row(plain_report(), "cat", "nothing"), "");
 }
 
+TEST(html_report, shows_what_somebody_noted_on_a_row)
+{
+    auto report = plain_report();
+    const auto before = render_html_row(report, "cat", "web");
+    EXPECT_EQ(before.find("Noted by"), std::string::npos);
+    for (auto& row : report["catalogues"][0]["requirements"]) {
+        row["acknowledged"] = {
+            {"note", "<b>the firewall team has it</b>"}, {"by", "ann"}, {"since", "2026-11-22T04:17:27.468Z"}
+        };
+    }
+    const auto row = render_html_row(report, "cat", "web");
+    at(row, "Noted by ann, 2026-11-22 04:17:27.468: &lt;b&gt;the firewall team has it");
+}
+
 TEST(html_report, draws_the_way_and_marks_where_it_ends)
 {
     const auto row = render_html_row(plain_report(), "cat", "web");
