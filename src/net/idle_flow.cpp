@@ -5,6 +5,7 @@
 #include "reachd/net/idle_witness.hpp"
 #include "reachd/net/tcp_facts.hpp"
 
+#include <algorithm>
 #include <array>
 #include <fmt/format.h>
 #include <netinet/in.h>
@@ -75,6 +76,7 @@ private:
         // Counted from now, which is at or after the last packet: too early would prove too much.
         begun_ = steady::now();
         if (what_.speaker) {
+            due_ = begun_ + what_.hold + speaker_margin;
             const auto arranged = co_await what_.speaker->arrange(socket_, what_.hold + speaker_margin);
             begun_ = steady::now();
             if (!arranged) {
@@ -198,10 +200,12 @@ private:
                 add(idle_grade::none, now, "something came that the other side has not sent", what_.hold);
                 return true;
             }
-            // It came after the look before.
-            add(idle_grade::inbound, before);
-            if (before - begun_ < what_.hold) {
-                add(idle_grade::none, now, heard_text(*facts, before - begun_), what_.hold);
+            // It came after the look before, and what was arranged not before its time, however late we look.
+            const auto earliest = std::min({now, due_, begun_ + what_.hold});
+            const auto came = what_.speaker ? std::max(before, earliest) : before;
+            add(idle_grade::inbound, came);
+            if (came - begun_ < what_.hold) {
+                add(idle_grade::none, now, heard_text(*facts, came - begun_), what_.hold);
             }
             return true;
         }
@@ -340,6 +344,7 @@ private:
     int fd_;
     time_point begun_{};
     time_point looked_{};
+    time_point due_{}; // of what was arranged: it does not come before
     tcp_facts base_;
     std::size_t refreshed_ = 0;
     std::string cut_; // how it ended early, where there is somebody to ask
