@@ -43,7 +43,10 @@ const steps = {
   // Not Playwright's own waiting, which needs eval() in the page: its policy forbids that.
   async wait({ js, patience = 30000 }) {
     const end = Date.now() + patience;
-    while (!(await page.evaluate(js))) {
+    const holds = () => page.evaluate(js).catch((failed) => {
+      if (!String(failed).includes("Execution context was destroyed")) throw failed; // else: on its way to another page
+    });
+    while (!(await holds())) {
       if (Date.now() > end) throw new Error(`not within ${patience} ms`);
       await new Promise((go) => setTimeout(go, 50));
     }
