@@ -61,7 +61,7 @@ void event_log::write(
 )
 {
     const auto when = to_text(wall_now());
-    if (options_.format == log_format::json) {
+    if (options_.format == log_format::json_lines) {
         nlohmann::json line = fields;
         line["time"] = when;
         line["level"] = word_of(level);

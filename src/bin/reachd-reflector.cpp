@@ -30,7 +30,7 @@ int main(int count, char** words)
         const int code = app.exit(wrong);
         return code == 0 ? 0 : 64;
     }
-    log.format = format == "json" ? reachd::log_format::json : reachd::log_format::text;
+    log.format = format == "json" ? reachd::log_format::json_lines : reachd::log_format::text;
     log.program = "reachd-reflector";
     auto made = reachd::event_log::make(log);
     if (!made) {

@@ -39,6 +39,6 @@ int main(int count, char** words)
         std::printf("the files are sound: %zu requirements\n", (*site)->rows.size());
         return 0;
     }
-    options.log.format = format == "json" ? reachd::log_format::json : reachd::log_format::text;
+    options.log.format = format == "json" ? reachd::log_format::json_lines : reachd::log_format::text;
     return reachd::run_daemon(options);
 }

@@ -117,7 +117,7 @@ TEST_F(log_test, journal_that_is_gone_loses_no_line)
 TEST_F(log_test, file_gets_json_and_is_bounded_by_files_of_ten_megabytes)
 {
     const auto file = directory_ + "/reachd.log";
-    auto log = event_log::make({.format = log_format::json, .file = file});
+    auto log = event_log::make({.format = log_format::json_lines, .file = file});
     ASSERT_TRUE(log);
     const std::string sentence(100'000, 'x');
     for (int i = 0; i < 700; ++i) {

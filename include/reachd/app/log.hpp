@@ -20,7 +20,7 @@ namespace reachd {
 
 enum class log_format : std::uint8_t {
     text,
-    json,
+    json_lines,
 };
 
 struct log_options {

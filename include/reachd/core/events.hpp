@@ -66,18 +66,6 @@ inline constexpr event_kind history_set_aside{
     "history.aside", severity::error, "9ff8bc63787b4132a7374de852b9b23a",
     "a corrupt history was renamed, and a new one begun"
 };
-inline constexpr event_kind row_acknowledged{
-    "row.acknowledged", severity::info, "somebody noted a failing row, or took the note away"
-};
-inline constexpr event_kind history_unavailable{
-    "history.unavailable", severity::error, "the history cannot be written; measuring goes on without it"
-};
-inline constexpr event_kind history_available{
-    "history.available", severity::info, "the history is written again"
-};
-inline constexpr event_kind history_set_aside{
-    "history.aside", severity::error, "a corrupt history was renamed, and a new one begun"
-};
 inline constexpr event_kind config_reloaded{
     "config.reloaded", severity::info, "05bdf78f45ce4f17ae18222efc826b22",
     "the files were read again and are in force"
