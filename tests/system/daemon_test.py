@@ -20,7 +20,7 @@ from lab_site import (EXIT_OF, EXIT_USAGE, MAPS, MAPS_AT, PRIMARY, SystemTest, m
                       wait_until)
 from lab.lab import NOBODY  # noqa: E402
 
-READ = ("version", "methods", "health", "report", "endpoint", "history", "subscribe", "catalogues", "config")
+READ = ("version", "methods", "health", "report", "endpoint", "history", "subscribe", "metrics", "catalogues", "config")
 CHANGE = ("probe", "acknowledge", "reload")
 ENDPOINT = {"address": MAPS_AT[0], "port": 443, "transport": "tcp"}
 SECRET = "/etc/reachd/very-secret.key"
@@ -296,11 +296,12 @@ class Log(SystemTest):
         self.assertEqual({line["requirement"]: line["state"] for line in lines if line["event"] == "verdict.changed"},
                          {name: one["state"] for name, one in checked.items() if one["kind"] == "outbound"})
 
-    def test_under_journald_lines_begin_with_the_level_instead_of_the_time(self):
+    def test_log_goes_to_stderr_where_that_is_not_the_journals_own_stream(self):
         with self.site.daemon(before=["env", "JOURNAL_STREAM=8:1"]) as daemon:
             daemon.end()
+            self.assertIn(" info daemon.stopping: ", daemon.log())
             for line in daemon.log().splitlines():
-                self.assertRegex(line, r"^<[346]>(info|warning|error) [a-z]+\.[a-z]+: ")
+                self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\S+Z (info|warning|error) [a-z]+\.[a-z]+: ")
 
 
 class End(SystemTest):

@@ -237,7 +237,7 @@ class Clients(SystemTest):
                              ('{"jsonrpc":"2.0","id":1,"id":2,"method":"version"}\n', "duplicate_key"),
                              (b'{"jsonrpc":"2.0","id":1,"method":"\xff"}\n', "not_utf8"), (deep, "too_deep"),
                              ("[" * 60000 + "\n", "too_deep"),
-                             ('{"jsonrpc":"2.0","id":1,"method":"acknowledge"}\n', "unknown_method"),
+                             ('{"jsonrpc":"2.0","id":1,"method":"forget"}\n', "unknown_method"),
                              ('{"jsonrpc":"2.0","id":1,"method":"version","parms":{}}\n', "invalid_request"),
                              ('{"jsonrpc":"2.0","id":1,"method":"version","params":[]}\n', "invalid_parameter")):
             for name in ("status", "control"):
