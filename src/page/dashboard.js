@@ -33,7 +33,7 @@
   const buttons = new Map();
   const matches = make("span", { class: "matches", role: "status" });
   const connection = make("span", { class: "connection unproven" }, "connecting");
-  const banner = make("p", { class: "past", hidden: true });
+  const banner = make("section", { class: "past", "aria-label": "Which time this is", hidden: true });
   const announcer = make("div", { class: "unseen", role: "status", "aria-live": "polite", id: "announcer" });
   const tools = make("div", { class: "tools", role: "search", "aria-label": "Rows" });
 
