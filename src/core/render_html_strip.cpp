@@ -178,7 +178,7 @@ double place_in(const ip_block& block, const ip_address& address)
     double weight = 0.5;
     for (unsigned bit = block.prefix; bit < std::min(address_bits(block.base.family), block.prefix + 32U);
          ++bit) {
-        const bool set = (address.bytes[bit / 8] >> (7 - bit % 8)) & 1U;
+        const bool set = ((static_cast<unsigned>(address.bytes[bit / 8]) >> (7 - bit % 8)) & 1U) != 0;
         place += set ? weight : 0;
         weight /= 2;
     }

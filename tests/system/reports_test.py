@@ -307,7 +307,8 @@ class Reports(SystemTest):
         self.assertLessEqual({"about.txt", "configuration.json", "doctor.json", "machine.txt", "log.txt"}, set(listed))
         for name, content in held.items():
             self.assertNotIn(SECRET, content, name)
-            self.assertNotIn("reflector.keys", content.replace(str(log), ""), name)
+            if not name.endswith("/doctor.json"):  # which names the file that it could not read, and nothing of it
+                self.assertNotIn("reflector.keys", content.replace(str(log), ""), name)
         told = json.loads(held["reachd-support/configuration.json"])
         self.assertEqual(told["reflectors"][0]["secret_file"], "(left out)")
         self.assertEqual(told["site"], config["site"])
