@@ -354,21 +354,24 @@
     changes = changes.concat(found);
     slider.max = String(Math.max(0, changes.length - 1));
   };
-  const loadChanges = async () => {
+  let asked = 0;
+  // The list stays as it is until the answer is there, and the last question wins.
+  const loadChanges = async (from) => {
+    const mine = ++asked;
     const query = new URLSearchParams({ kinds: KINDS, limit: String(PAGE) });
-    if (cursor) query.set("cursor", cursor);
+    if (from) query.set("cursor", from);
     const answer = await fetch(`/history?${query}`);
+    if (mine !== asked) return;
     if (!answer.ok) { list.replaceChildren(make("li", {}, "The history cannot be read.")); older.disabled = true; return; }
     const found = await answer.json();
+    if (mine !== asked) return;
+    if (!from) {
+      list.replaceChildren();
+      changes = [];
+    }
     cursor = found.next;
     addChanges(found.changes);
     older.disabled = cursor === null;
-  };
-  const reloadChanges = async () => {
-    list.replaceChildren();
-    changes = [];
-    cursor = null;
-    await loadChanges();
   };
   // To the right is now, to the left is before.
   const chosen = () => changes[Number(slider.max) - Number(slider.value)];
@@ -379,7 +382,7 @@
     document.querySelector(".tools").after(make("section", { class: "timeline", "aria-label": "Timeline" }, details));
     details.addEventListener("toggle", async () => {
       if (!details.open || changes.length > 0) return;
-      await reloadChanges();
+      await loadChanges(null);
       const now = at ? changes.findIndex((one) => one.time <= at) : 0;
       slider.value = String(Number(slider.max) - Math.max(0, now));
     });
@@ -390,8 +393,10 @@
       show.disabled = !one;
     });
     show.addEventListener("click", () => { const one = chosen(); if (one) location.assign(linkTo(one.time)); });
-    older.addEventListener("click", loadChanges);
-    document.addEventListener("refreshed", () => { if (details.open && !at && list.scrollTop === 0 && changes.length <= PAGE) reloadChanges(); });
+    older.addEventListener("click", () => loadChanges(cursor));
+    // Not under the fingers of somebody who reads further down or goes through it by keyboard.
+    const isLeft = () => list.scrollTop === 0 && changes.length <= PAGE && !list.contains(document.activeElement);
+    document.addEventListener("refreshed", () => { if (details.open && !at && isLeft()) loadChanges(null); });
     if (!at) return;
     const query = new URLSearchParams(location.search);
     query.delete("at");

@@ -280,7 +280,7 @@ class Finding(PageTest):
         self.browser("fill", what="#find", text="maps")
         self.browser("wait", js="document.querySelector('.matches').textContent === '1 of 4 rows'")
         self.assertEqual(self.shown_rows(), ["row-own-web"])
-        self.assertEqual(self.browser("evaluate", js="location.search"), "?state=pass&q=maps")
+        self.browser("wait", js="location.search === '?state=pass&q=maps'")
         self.shot("filtered")
         self.assert_accessible()
 
