@@ -43,6 +43,9 @@ class Metrics(SystemTest):
         cls.daemon.await_row("signaling", "pass")
         cls.web = Web(cls.site)
 
+    def setUp(self):
+        self.daemon.await_row("signaling", "pass", patience=60)  # the fault of a test before may still be told
+
     def metrics(self):
         return self.web.get("/metrics").body.decode()
 
