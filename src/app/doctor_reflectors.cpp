@@ -6,8 +6,8 @@
 #include "reachd/net/service_sockets.hpp"
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <exception>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
@@ -31,11 +31,9 @@ struct link_tools {
     reflector_link link;
 };
 
-asio::awaitable<void>
-find_into(reflector_link& link, transport over, result<reflector_access>& out, bool& done)
+asio::awaitable<void> find_into(reflector_link& link, transport over, result<reflector_access>& out)
 {
     out = co_await link.find(over);
-    done = true;
 }
 
 // With this reflector or STUN server alone.
@@ -46,8 +44,16 @@ result<reflector_access> try_to_find(const plan& what, const reflector_config& w
     result<reflector_access> out = std::unexpected(error{});
     bool done = false;
     link_tools tools{std::make_shared<const plan>(std::move(alone))};
-    asio::co_spawn(tools.context, find_into(tools.link, over, out, done), asio::detached);
+    std::exception_ptr thrown;
+    const auto ended = [&](const std::exception_ptr& failure) {
+        thrown = failure;
+        done = true;
+    };
+    asio::co_spawn(tools.context, find_into(tools.link, over, out), ended);
     while (!done && tools.context.run_one() > 0) {
+    }
+    if (thrown) {
+        std::rethrow_exception(thrown);
     }
     if (out) {
         out->stun.reset(); // its flows are counted by the link

@@ -158,8 +158,12 @@ asio::awaitable<http_response> http_site::history(http_target target)
 {
     json params = json::object();
     for (const auto& [name, text] : target.query) {
-        const bool numeric = name == "port" || name == "limit";
-        params[name] = numeric && json::accept(text) ? json::parse(text) : json(text);
+        // Digits alone: what nests deeply would cost the daemon its stack when it is written again.
+        constexpr std::size_t most_digits = 9;
+        const bool numeric = (name == "port" || name == "limit") && !text.empty() &&
+                             text.size() <= most_digits &&
+                             text.find_first_not_of("0123456789") == std::string::npos;
+        params[name] = numeric ? json(std::stoul(text)) : json(text);
     }
     auto request = parse_request(encode_request(1, "history", std::move(params)), access_level::read);
     if (!request) {

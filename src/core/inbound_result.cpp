@@ -196,7 +196,9 @@ judge_known(const inbound& what, const inbound_config& here, const inbound_seen&
         return judge_let_in(what, seen, now);
     }
     const auto* visit = last_visit(seen, now);
-    if (was_kept_out(seen) && is_there(seen) && visit && unseen_sources(what, seen, now).empty()) {
+    // That a stranger was let in stays true for days; that one was kept out is only of the round that tried it.
+    const bool kept_out = was_kept_out(seen) && seen.no_knock.empty();
+    if (kept_out && is_there(seen) && visit && unseen_sources(what, seen, now).empty()) {
         return {
             .answer = inbound_answer::pass,
             .sentence = fmt::format("{}, and {}", visit_text(*visit), knock_text(*seen.knock)),

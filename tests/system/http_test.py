@@ -266,6 +266,12 @@ class Threats(WithHttp):
                 self.assertEqual(answer.headers["allow"], "GET, HEAD")
         self.assertEqual(self.web.get("/health", headers="Content-Length: 3\r\n").status, 413)
 
+    def test_t12_number_that_nests_deeply_is_refused_as_no_number(self):
+        for name in ("limit", "port"):
+            answer = self.web.get(f"/history?{name}=" + "[" * 3000 + "]" * 3000)
+            self.assertEqual(answer.status, 400)
+        self.assertEqual(self.web.get("/history?limit=3").status, 200)
+
     def test_t12_paths_lead_to_no_file(self):
         for path in ("/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/page/../../reachd.json", "/page/%2fetc%2fpasswd",
                      "//etc/passwd", "/page/..%5c..%5creachd.json", "/row/../../x", "/" + "a/" * 900):
