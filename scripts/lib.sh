@@ -39,6 +39,19 @@ install_packages() {
     done
 }
 
+# install_tools "COMMAND=PACKAGE [PACKAGE]..."...   what a build does not need: only where the command is missing.
+install_tools() {
+    local pair missing=()
+    for pair in "$@"; do
+        command -v "${pair%%=*}" >/dev/null || missing+=(${pair#*=})
+    done
+    if [ ${#missing[@]} -gt 0 ]; then
+        say "installing ${missing[*]}"
+        as_root apt-get update -q
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+    fi
+}
+
 # What the dashboard's tests drive the browser with; without it they are skipped with a word why.
 install_page_tools() {
     if [ -e tests/page/node_modules/.package-lock.json ] || ! command -v npm >/dev/null; then
@@ -53,7 +66,7 @@ build_preset() {
     local preset=$1
     shift
     local launcher=()
-    if command -v ccache >/dev/null; then
+    if [ -z "${CCACHE_DISABLE:-}" ] && command -v ccache >/dev/null; then
         launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
     fi
     say "building the preset $preset"

@@ -9,6 +9,7 @@
 #include "reachd/net/udp_probe.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace reachd {
 
@@ -19,10 +20,18 @@ namespace {
 // Descriptors come back as other probes end: wait this often, this long, before giving up.
 constexpr unsigned descriptor_waits = 20;
 constexpr milliseconds descriptor_wait{100};
+// A machine that never gives this process its time is an answer too.
+constexpr unsigned voids_at_most = 3;
 
-bool is_out_of_descriptors(const observation& seen)
+using watch_ptr = std::shared_ptr<self_watch>;
+
+// Want of descriptors or memory is told, whether or not it lasts.
+bool is_out_of_descriptors(const observation& seen, const watch_ptr& self)
 {
     const auto* failure = std::get_if<not_measured>(&seen.what);
+    if (failure && self) {
+        self->failed(failure->cause);
+    }
     return failure && failure->cause == local_cause::no_descriptors;
 }
 
@@ -45,24 +54,24 @@ bool is_cut(const observation& seen)
     return std::holds_alternative<cut_off>(seen.what);
 }
 
-asio::awaitable<connect_result> connect_once(endpoint_order order)
+asio::awaitable<connect_result> connect_once(endpoint_order order, watch_ptr self)
 {
     for (unsigned waits = 0;; ++waits) {
         auto result = co_await tcp_connect(order.target, order.way, steady::now() + order.timeout);
-        if (!is_out_of_descriptors(result.seen) || waits == descriptor_waits) {
+        if (!is_out_of_descriptors(result.seen, self) || waits == descriptor_waits) {
             co_return result;
         }
         co_await sleep_until(steady::now() + descriptor_wait);
     }
 }
 
-asio::awaitable<observation> send_once(endpoint_order order)
+asio::awaitable<observation> send_once(endpoint_order order, watch_ptr self)
 {
     for (unsigned waits = 0;; ++waits) {
         udp_options options{.flow = {}, .payload = order.payload, .expect_reply = order.expect_reply};
         const auto deadline = steady::now() + order.timeout;
         auto seen = co_await udp_exchange(order.target, order.way, std::move(options), deadline);
-        if (!is_out_of_descriptors(seen) || waits == descriptor_waits) {
+        if (!is_out_of_descriptors(seen, self) || waits == descriptor_waits) {
             co_return seen;
         }
         co_await sleep_until(steady::now() + descriptor_wait);
@@ -134,53 +143,42 @@ greet(asio::ip::tcp::socket& socket, endpoint_order order, std::shared_ptr<asio:
     co_return observation{};
 }
 
+// One attempt: the handshake, then what its answer needs.
 asio::awaitable<std::vector<observation>>
-check_tcp(endpoint_order order, std::shared_ptr<asio::ssl::context> trust, before_retry retry)
+try_tcp(endpoint_order order, std::shared_ptr<asio::ssl::context> trust, watch_ptr self)
 {
     std::vector<observation> seen;
-    for (unsigned attempt = 1; attempt <= order.attempts; ++attempt) {
-        if (attempt > 1 && retry) {
-            co_await retry();
-        }
-        auto made = co_await connect_once(order);
-        made.seen.attempt = attempt;
-        settle_wait(made.seen, order.timeout);
-        seen.push_back(std::move(made.seen));
-        if (is_lost(seen.back())) {
-            continue;
-        }
-        if (!made.socket) {
-            break;
-        }
-        auto said = co_await greet(*made.socket, order, trust);
-        const auto in_all = segments_when_closed(made.socket->native_handle());
-        said.packets = in_all - std::min(in_all, seen.back().packets);
-        said.attempt = attempt;
-        settle_wait(said, order.timeout);
-        seen.push_back(std::move(said));
-        if (!is_lost(seen.back())) {
-            break;
-        }
+    auto made = co_await connect_once(order, std::move(self));
+    seen.push_back(std::move(made.seen));
+    if (is_lost(seen.back()) || !made.socket) {
+        co_return seen;
     }
+    auto said = co_await greet(*made.socket, order, std::move(trust));
+    const auto in_all = segments_when_closed(made.socket->native_handle());
+    said.packets = in_all - std::min(in_all, seen.back().packets);
+    seen.push_back(std::move(said));
     co_return seen;
 }
 
-asio::awaitable<std::vector<observation>> check_udp(endpoint_order order, before_retry retry)
+asio::awaitable<std::vector<observation>>
+try_once(endpoint_order order, std::shared_ptr<asio::ssl::context> trust, watch_ptr self)
 {
-    std::vector<observation> seen;
-    for (unsigned attempt = 1; attempt <= order.attempts; ++attempt) {
-        if (attempt > 1 && retry) {
-            co_await retry();
-        }
-        auto one = co_await send_once(order);
-        one.attempt = attempt;
-        settle_wait(one, order.timeout);
-        seen.push_back(std::move(one));
-        if (!is_silence(seen.back())) {
-            break;
-        }
+    if (order.target.transport == transport::tcp) {
+        co_return co_await try_tcp(std::move(order), std::move(trust), std::move(self));
     }
+    std::vector<observation> seen;
+    auto said = co_await send_once(std::move(order), std::move(self));
+    seen.push_back(std::move(said));
     co_return seen;
+}
+
+// An attempt that does not count has sent its packets all the same.
+void carry_packets(const std::vector<observation>& from, observation& into)
+{
+    for (const auto& one : from) {
+        into.packets += one.packets;
+        into.syns += one.syns;
+    }
 }
 
 } // namespace
@@ -206,13 +204,43 @@ endpoint_order order_for(const plan& what, const outbound_row& row, const endpoi
     return order;
 }
 
-asio::awaitable<std::vector<observation>>
-check_endpoint(endpoint_order order, std::shared_ptr<asio::ssl::context> trust, before_retry retry)
+asio::awaitable<std::vector<observation>> check_endpoint(
+    endpoint_order order, std::shared_ptr<asio::ssl::context> trust, before_retry retry,
+    std::shared_ptr<self_watch> self
+)
 {
-    if (order.target.transport == transport::udp) {
-        co_return co_await check_udp(std::move(order), std::move(retry));
+    std::vector<observation> all;
+    std::vector<observation> voided;
+    unsigned voids = 0;
+    for (unsigned attempt = 1; attempt <= order.attempts;) {
+        if (attempt + voids > 1 && retry) {
+            co_await retry();
+        }
+        const auto begun = steady::now();
+        auto seen = co_await try_once(order, trust, self);
+        const bool is_void = is_lost(seen.back()) && self && self->cut_into(begun, order.timeout);
+        if (is_void) {
+            self->voided();
+        }
+        if (is_void && voids++ < voids_at_most) {
+            voided.insert(voided.end(), seen.begin(), seen.end());
+            continue;
+        }
+        if (is_void) {
+            seen.back().what = stalled_outcome();
+        }
+        carry_packets(std::exchange(voided, {}), seen.front());
+        for (auto& one : seen) {
+            one.attempt = attempt;
+            settle_wait(one, order.timeout);
+            all.push_back(std::move(one));
+        }
+        if (!is_lost(all.back())) {
+            break;
+        }
+        ++attempt;
     }
-    co_return co_await check_tcp(std::move(order), std::move(trust), std::move(retry));
+    co_return all;
 }
 
 } // namespace reachd

@@ -7,6 +7,7 @@
 #include "reachd/core/redact.hpp"
 #include "reachd/net/wall_clock.hpp"
 
+#include <array>
 #include <cstdio>
 #include <deque>
 #include <fmt/format.h>
@@ -23,9 +24,12 @@ constexpr std::size_t most_bytes = 4U << 20U; // of a configuration; those of th
 std::string read_text(const std::filesystem::path& file)
 {
     std::ifstream stream{file, std::ios::binary};
-    std::string text(most_bytes, '\0');
-    stream.read(text.data(), static_cast<std::streamsize>(text.size()));
-    text.resize(static_cast<std::size_t>(stream.gcount()));
+    std::string text;
+    std::array<char, 4096> part{}; // files of /proc/sys refuse to be read in large pieces
+    while (stream && text.size() < most_bytes) {
+        stream.read(part.data(), part.size());
+        text.append(part.data(), static_cast<std::size_t>(stream.gcount()));
+    }
     return text;
 }
 
@@ -35,7 +39,10 @@ bundle_file configuration(const std::filesystem::path& file)
     const auto read = parse_json(read_text(file), file.string(), comments::allowed);
     // A text that cannot be read cannot be redacted: only the fault is told.
     out.content = read ? dump(without_secrets(read->value), 2) + '\n'
-                       : fmt::format("{}\n", to_text(read.error().front()));
+                       : fmt::format(
+                             "it cannot be read: a fault on line {}; the text itself is left out\n",
+                             read.error().front().line
+                         );
     return out;
 }
 
@@ -92,18 +99,18 @@ void ask_all(const cli_common& common, std::vector<bundle_file>& into)
         const char* about;
     };
     constexpr question questions[] = {
-        {"version", "what runs, and since when"},
-        {"health", "the site's state"},
-        {"report", "every verdict with its evidence"},
-        {"catalogues", "what is in force"},
-        {"history", "what changed"},
+        {"version", "what runs, and since when"},      {"health", "the site's state"},
+        {"report", "every verdict with its evidence"}, {"catalogues", "what is in force"},
+        {"history", "what changed, the newest 1000"},
     };
     for (const auto& one : questions) {
         if (find_method(one.method) == nullptr) {
             continue;
         }
         std::string why;
-        const auto answer = ask_daemon_quietly(common, one.method, json::object(), usual_wait, why);
+        const json params =
+            std::string_view{one.method} == "history" ? json{{"limit", 1000}} : json::object();
+        const auto answer = ask_daemon_quietly(common, one.method, params, usual_wait, why);
         into.push_back(
             answer ? bundle_file{fmt::format("{}.json", one.method), one.about, dump(*answer, 2) + '\n'}
                    : bundle_file{fmt::format("{}.txt", one.method), "why it is not here", why + '\n'}

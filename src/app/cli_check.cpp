@@ -42,10 +42,11 @@ int command_check(const cli_common& common, const cli_check& options)
         }
         return exit_faulty_files;
     }
-    const auto before = read_baseline(options.baseline);
+    auto before = read_baseline(options.baseline);
     if (before.faulty) {
         return exit_faulty_files;
     }
+    before.of_more = !options.only.empty();
     const auto form = chosen_format(options.format, options.output);
     progress_line line;
     check_options wanted{

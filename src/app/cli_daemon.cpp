@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace reachd {
 namespace {
@@ -107,6 +108,28 @@ int command_endpoint(const cli_common& common, const cli_query& options)
     return 0;
 }
 
+namespace {
+
+// On a terminal alone, beside the data.
+void tell_progress(const control_notification& heard)
+{
+    if (heard.method == "progress" && ::isatty(STDERR_FILENO) == 1) {
+        std::fprintf(
+            stderr, "\rprobing: %lld of %lld requirements are done\x1b[K",
+            number_or(heard.params, "requirements_done", 0), number_or(heard.params, "requirements", 0)
+        );
+    }
+}
+
+void clear_progress()
+{
+    if (::isatty(STDERR_FILENO) == 1) {
+        std::fputs("\r\x1b[K", stderr);
+    }
+}
+
+} // namespace
+
 int command_probe(const cli_common& common, const cli_query& options)
 {
     std::vector<json> wanted;
@@ -119,7 +142,8 @@ int command_probe(const cli_common& common, const cli_query& options)
     json last;
     json shown = json::array();
     for (const auto& params : wanted) {
-        const auto report = ask_daemon(common, "probe", params, probe_wait);
+        const auto report = ask_daemon(common, "probe", params, probe_wait, tell_progress);
+        clear_progress();
         if (!report) {
             return exit_unproven;
         }

@@ -3,13 +3,17 @@
 // and a greeting to each reflector.
 #include "doctor_findings.hpp"
 #include "reachd/app/cli.hpp"
+#include "reachd/app/cli_link.hpp"
 #include "reachd/app/site_check.hpp"
 #include "reachd/core/json.hpp"
 #include "reachd/core/nat64.hpp"
+#include "reachd/core/render_health.hpp"
+#include "reachd/core/version.hpp"
 #include "reachd/net/local_network_reader.hpp"
 #include "reachd/net/resolver.hpp"
 #include "reachd/net/socket_options.hpp"
 #include "reachd/net/tls_probe.hpp"
+#include "reachd/net/wall_clock.hpp"
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
@@ -65,6 +69,16 @@ finding check_descriptors(const plan* what)
 
 finding check_clock()
 {
+    if (wall_now() < program_date() - std::chrono::days{1}) {
+        return {
+            health::bad, "clock",
+            fmt::format(
+                "The clock says {}, before this program was made: no certificate and no time of evidence can "
+                "be judged by it.",
+                to_text(wall_now())
+            )
+        };
+    }
     timex now{};
     const int state = ::adjtimex(&now);
     const bool unsynchronised = state == TIME_ERROR || (now.status & STA_UNSYNC) != 0;
@@ -253,9 +267,44 @@ std::vector<finding> examine(const paths& where)
     return out;
 }
 
+namespace {
+
+// None is no fault: reachctl check needs none.
+void check_daemon(const cli_common& common, std::vector<finding>& out)
+{
+    std::string why;
+    const auto told = ask_daemon_quietly(common, "health", json::object(), plugin_wait, why);
+    if (!told) {
+        out.push_back(
+            {health::good, "daemon", "No daemon answers here, and so there is no history: " + why + '.'}
+        );
+        return;
+    }
+    if (const auto own = own_troubles(*told); !own.empty()) {
+        out.push_back({health::limited, "daemon", own + '.'});
+    }
+    const auto history = told->value("history", json::object());
+    if (history.value("state", std::string{}) == "kept") {
+        out.push_back({
+            health::good,
+            "daemon",
+            fmt::format("reachd runs and keeps its history in {}.", history.value("file", std::string{})),
+        });
+        return;
+    }
+    out.push_back({
+        health::bad,
+        "daemon",
+        fmt::format("reachd runs and cannot keep its history: {}.", history.value("reason", std::string{})),
+    });
+}
+
+} // namespace
+
 int command_doctor(const cli_common& common, const cli_query& options)
 {
-    const auto findings = examine(find_paths(common.where, running_program()));
+    auto findings = examine(find_paths(common.where, running_program()));
+    check_daemon(common, findings);
     const auto format = stdout_page(common.colour);
     if (options.format == "json") {
         json list = json::array();

@@ -62,10 +62,13 @@ int command_health(const cli_common& common, const cli_query& options)
     const auto word = [&](const char* key) {
         return health->contains(key) && (*health)[key].is_string() ? (*health)[key].get<std::string>() : "";
     };
-    print(
-        options.format == "json" ? dump(*health, 2) + '\n'
-                                 : printable(fmt::format("{}: {}", word("state"), word("summary"))) + '\n'
-    );
+    if (options.format == "json") {
+        print(dump(*health, 2) + '\n');
+    } else {
+        const auto own = own_troubles(*health);
+        const auto verdict = printable(fmt::format("{}: {}", word("state"), word("summary")));
+        print(verdict + '\n' + (own.empty() ? "" : own + '\n'));
+    }
     return exit_of(word("state"));
 }
 

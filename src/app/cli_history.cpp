@@ -24,6 +24,7 @@ std::tm local_parts(wall_time when)
     return out;
 }
 
+// The zone is named once, as it is now; where clocks went otherwise then, the time says so itself.
 std::string local_text(const std::string& utc)
 {
     const auto when = parse_time(utc);
@@ -31,8 +32,11 @@ std::string local_text(const std::string& utc)
         return utc;
     }
     const auto parts = local_parts(*when);
+    const bool as_now = parts.tm_gmtoff == local_parts(wall_now()).tm_gmtoff;
     std::array<char, 32> text{};
-    return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &parts)};
+    const auto size = as_now ? std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &parts)
+                             : std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S %z", &parts);
+    return {text.data(), size};
 }
 
 std::string zone_text()
@@ -116,7 +120,7 @@ bool add_endpoint(json& params, const std::string& text)
     const bool bare = parse_address(address).has_value();
     if (const auto colon = address.rfind(':'); !bare && colon != std::string::npos && port.empty()) {
         port = address.substr(colon + 1);
-        address = address.substr(0, colon);
+        address.resize(colon);
     }
     if (address.starts_with('[') && address.ends_with(']')) {
         address = address.substr(1, address.size() - 2);

@@ -33,20 +33,41 @@ std::string sentence_of(const call_error& failed)
     return text;
 }
 
-} // namespace
-
-std::optional<json> ask_daemon_quietly(
-    const cli_common& common, std::string_view method, json params, seconds wait, std::string& why
+std::expected<json, call_error> ask_once(
+    const cli_common& common, std::string_view method, const json& params, time_point deadline,
+    const control_client::listener& heard
 )
 {
-    const auto deadline = steady::now() + wait;
     auto client =
         connect_control(socket_for(common, method), std::min(deadline, steady::now() + plugin_wait));
     if (!client) {
-        why = client.error().sentence;
-        return std::nullopt;
+        return std::unexpected{std::move(client.error())};
     }
-    auto answer = client->call(method, std::move(params), deadline, [](const control_notification&) {});
+    return client->call(method, params, deadline, heard);
+}
+
+// The daemon ended under the question: under a service manager the next one is about to take the socket over.
+// A method that only reads can be asked twice.
+bool may_ask_again(std::string_view method, const call_error& failed)
+{
+    const auto* info = find_method(method);
+    const bool ended = failed.link ? *failed.link == link_fault::closed
+                                   : failed.refused.reason == reasons::shutting_down.word;
+    return ended && info && info->access == access_level::read;
+}
+
+} // namespace
+
+std::optional<json> ask_daemon_quietly(
+    const cli_common& common, std::string_view method, json params, seconds wait, std::string& why,
+    const control_client::listener& heard
+)
+{
+    const auto deadline = steady::now() + wait;
+    auto answer = ask_once(common, method, params, deadline, heard);
+    if (!answer && may_ask_again(method, answer.error())) {
+        answer = ask_once(common, method, params, deadline, heard);
+    }
     if (!answer) {
         why = sentence_of(answer.error());
         return std::nullopt;
@@ -54,10 +75,13 @@ std::optional<json> ask_daemon_quietly(
     return std::move(*answer);
 }
 
-std::optional<json> ask_daemon(const cli_common& common, std::string_view method, json params, seconds wait)
+std::optional<json> ask_daemon(
+    const cli_common& common, std::string_view method, json params, seconds wait,
+    const control_client::listener& heard
+)
 {
     std::string why;
-    auto answer = ask_daemon_quietly(common, method, std::move(params), wait, why);
+    auto answer = ask_daemon_quietly(common, method, std::move(params), wait, why, heard);
     if (!answer) {
         std::fprintf(stderr, "reachctl: %s\n", why.c_str());
     }

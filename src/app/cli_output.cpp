@@ -22,11 +22,13 @@ void tell_changes(const cli_common& common, const json& report, const baseline& 
         return;
     }
     const auto screen = stdout_page(common.colour);
+    auto changes = compare_reports(*before.report, report);
+    if (before.of_more) {
+        leave_out_removed(changes);
+    }
     const auto text = fmt::format(
         "\nChanges since {}:\n{}", printable(before.file),
-        render_difference(
-            compare_reports(*before.report, report), screen.columns, to == stdout ? screen.use : colour::off
-        )
+        render_difference(changes, screen.columns, to == stdout ? screen.use : colour::off)
     );
     std::fwrite(text.data(), 1, text.size(), to);
 }

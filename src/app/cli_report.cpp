@@ -31,10 +31,11 @@ std::string state_of(const json& report)
 
 int command_report(const cli_common& common, const cli_report& options)
 {
-    const auto before = read_baseline(options.baseline);
+    auto before = read_baseline(options.baseline);
     if (before.faulty) {
         return exit_faulty_files;
     }
+    before.of_more = !options.catalogue.empty() || !options.requirement.empty();
     json params = json::object();
     if (!options.catalogue.empty()) {
         params["catalogue"] = options.catalogue;

@@ -198,7 +198,7 @@ rpc_answer report_answer(const engine& work, const json& params)
     if (narrowed && rows_of(work.what(), select).empty()) {
         return std::unexpected(no_such_row(work.what(), select));
     }
-    return site_report(work.what(), work.state(), select, wall_now());
+    return present_report(work, select);
 }
 
 json progress_json(const engine& work, const std::vector<std::size_t>& rows, std::size_t done)
@@ -238,7 +238,7 @@ asio::awaitable<rpc_answer> probe_answer(command_context context, rpc_request re
             co_return std::unexpected(std::move(error));
         }
     }
-    co_return site_report(work->what(), work->state(), select, wall_now());
+    co_return present_report(*work, select);
 }
 
 json faults_json(const file_faults& faults)
@@ -270,12 +270,26 @@ asio::awaitable<rpc_answer> reload_answer(command_context context)
 
 } // namespace
 
-json present_health(const engine& work)
+json present_health(const engine& work, const history_desk& history)
 {
-    return health_report(work.what(), work.state(), wall_now(), stale_after(work.what()));
+    auto out = health_report(work.what(), work.state(), wall_now(), stale_after(work.what()));
+    out["history"] = history.describe();
+    out["self"] = to_json(work.self().findings());
+    return out;
 }
 
-json subscription_snapshot(const engine& work)
+json present_report(const engine& work, const report_selection& select)
+{
+    auto out = site_report(work.what(), work.state(), select, wall_now());
+    const auto own = work.self().findings();
+    out["self"] = to_json(own);
+    for (const auto& one : own) {
+        out["findings"].push_back("reachd itself: " + one.sentence);
+    }
+    return out;
+}
+
+json subscription_snapshot(const engine& work, const history_desk& history)
 {
     json rows = json::array();
     for (std::size_t i = 0; i < work.what().rows.size(); ++i) {
@@ -289,7 +303,7 @@ json subscription_snapshot(const engine& work)
         });
     }
     return {
-        {"health", present_health(work)},
+        {"health", present_health(work, history)},
         {"requirements", std::move(rows)},
     };
 }
@@ -305,9 +319,7 @@ asio::awaitable<rpc_answer> run_command(command_context context, rpc_request req
         co_return describe_methods();
     }
     if (name == "health") {
-        auto health = present_health(*work);
-        health["history"] = context.history->describe();
-        co_return health;
+        co_return present_health(*work, *context.history);
     }
     if (name == "report") {
         co_return report_answer(*work, request.params);

@@ -43,11 +43,13 @@ daemon_process::daemon_process(
       where_{std::move(where)},
       room_{room},
       log_{std::move(log)},
+      self_{std::make_shared<self_watch>(context.get_executor(), make_self_handlers())},
       status_{context.get_executor()},
       hangups_{context, SIGHUP},
       tasks_{
           context.get_executor(),
           [this](const std::string& task, const std::exception_ptr& what) {
+              self_->failed(what);
               tell_failure(task, text_of(what));
           }
       },
@@ -71,7 +73,7 @@ control_callbacks daemon_process::make_control_callbacks()
         };
         return run_command(std::move(context), std::move(request), std::move(caller));
     };
-    out.snapshot = [this] { return subscription_snapshot(*engine_); };
+    out.snapshot = [this] { return subscription_snapshot(*engine_, history_); };
     out.audit = [this](const rpc_request& request, const control_caller& caller) {
         log_.write(
             events::control_change, fmt::format("method {} was called", request.method->name),
@@ -79,6 +81,7 @@ control_callbacks daemon_process::make_control_callbacks()
         );
     };
     out.failed = [this](const std::string& task, const std::exception_ptr& what) {
+        self_->failed(what);
         tell_failure(task, text_of(what));
     };
     return out;
@@ -91,10 +94,14 @@ http_site_context daemon_process::make_http_context()
         .started = started_,
         .present = [this]() -> const engine& { return *engine_; },
         .sockets = [this]() -> const control_server& { return server_; },
+        .health = [this] { return present_health(*engine_, history_); },
+        .snapshot = [this] { return subscription_snapshot(*engine_, history_); },
         .history = [this](json params) { return history_answer(history_, engine_, std::move(params)); },
-        .failed = [this](
-                      const std::string& task, const std::exception_ptr& what
-                  ) { tell_failure(task, text_of(what)); },
+        .failed =
+            [this](const std::string& task, const std::exception_ptr& what) {
+                self_->failed(what);
+                tell_failure(task, text_of(what));
+            },
     };
 }
 
@@ -109,7 +116,9 @@ result<std::shared_ptr<engine>> daemon_process::make_engine(std::shared_ptr<cons
     }
     auto fitting = std::make_shared<plan>(*what);
     fitting->config.limits.in_flight = std::min(fitting->config.limits.in_flight, room_);
-    return std::make_shared<engine>(context_.get_executor(), fitting, *trust, make_listener());
+    return std::make_shared<engine>(
+        context_.get_executor(), fitting, *trust, make_listener(), depth::located, self_
+    );
 }
 
 std::optional<int> daemon_process::listen()
@@ -134,9 +143,15 @@ std::optional<int> daemon_process::listen()
         std::fprintf(stderr, "reachd: %s\n", door.error().detail.c_str());
         return door.error().code == errc::in_use ? exit_in_use : exit_system;
     }
-    server_.serve(std::move(*listeners));
-    http_.apply(engine_->what().config.http, std::move(*door));
+    doors_.emplace(std::move(*listeners), std::move(*door));
     return std::nullopt;
+}
+
+void daemon_process::serve()
+{
+    server_.serve(std::move(doors_->control));
+    http_.apply(engine_->what().config.http, std::move(doors_->http));
+    doors_.reset();
 }
 
 std::optional<int> daemon_process::start()
@@ -174,12 +189,9 @@ asio::awaitable<void> daemon_process::retire(std::shared_ptr<engine> old)
 
 asio::awaitable<parsed<std::size_t>> daemon_process::reload()
 {
-    notify_service_manager(
-        fmt::format(
-            "RELOADING=1\nMONOTONIC_USEC={}",
-            std::chrono::duration_cast<microseconds>(steady::now().time_since_epoch()).count()
-        )
-    );
+    const auto since_boot = std::chrono::duration_cast<microseconds>(steady::now().time_since_epoch());
+    const auto notice = fmt::format("RELOADING=1\nMONOTONIC_USEC={}", since_boot.count());
+    static_cast<void>(notify_service_manager(notice));
     auto site = load_site(where_);
     file_faults faults;
     std::shared_ptr<engine> made;
@@ -212,12 +224,13 @@ asio::awaitable<parsed<std::size_t>> daemon_process::reload()
             );
         }
         publish(events::config_rejected, {{"message", to_text(faults.front())}});
-        notify_service_manager("READY=1\nSTATUS=" + status_.told());
+        static_cast<void>(notify_service_manager("READY=1\nSTATUS=" + status_.told()));
         co_return std::unexpected(std::move(faults));
     }
     const auto old = std::exchange(engine_, nullptr);
-    made->inherit(*old);
+    old->fall_silent(); // its rows have other numbers
     engine_ = made;
+    made->inherit(*old); // what a round under way has found out already is told now
     flaps_.forget();
     http_.apply(engine_->what().config.http, std::move(*door));
     tasks_.spawn("retire", retire(old));
@@ -229,7 +242,7 @@ asio::awaitable<parsed<std::size_t>> daemon_process::reload()
         {{"file", where_.config.string()}}
     );
     publish(events::config_reloaded, {{"requirements", rows}});
-    notify_service_manager("READY=1\nSTATUS=" + status_.told());
+    static_cast<void>(notify_service_manager("READY=1\nSTATUS=" + status_.told()));
     co_return rows;
 }
 
@@ -254,19 +267,20 @@ asio::awaitable<void> daemon_process::feed_watchdog(microseconds interval)
         if (!awake) {
             co_return;
         }
-        notify_service_manager("WATCHDOG=1");
+        static_cast<void>(notify_service_manager("WATCHDOG=1"));
     }
 }
 
 asio::awaitable<void> daemon_process::shut_down()
 {
-    notify_service_manager("STOPPING=1");
+    static_cast<void>(notify_service_manager("STOPPING=1"));
     history_.after_kept([this] {
         log_.write(events::stopping, "a signal asked for the end", json::object());
     });
     const auto deadline = steady::now() + stop_time;
     hangups_.cancel();
     status_.close();
+    self_->close();
     co_await engine_->stop(deadline);
     co_await server_.stop(deadline);
     co_await http_.stop(deadline);
@@ -287,13 +301,14 @@ asio::awaitable<void> daemon_process::run()
          {"runtime_dir", where_.runtime_dir.string()}}
     );
     co_await history_.begin(make_history_options(where_, engine_->what().config, options_.version));
+    serve();
     tasks_.spawn("schedule", keep_probing(engine_));
     tasks_.spawn("reloads", watch_reloads());
-    tasks_.spawn("loop watch", http_.watch_loop());
+    tasks_.spawn("self", self_->run());
     if (const auto interval = watchdog_interval()) {
         tasks_.spawn("watchdog", feed_watchdog(*interval));
     }
-    notify_service_manager("READY=1\nSTATUS=first measurements under way");
+    static_cast<void>(notify_service_manager("READY=1\nSTATUS=first measurements under way"));
     co_await ends.async_wait(asio::as_tuple(asio::use_awaitable));
     // A second signal means now: nothing of it is lost that is on disk.
     ends.async_wait([](const boost::system::error_code& again, int) {

@@ -33,12 +33,18 @@ public:
     boost::asio::awaitable<parsed<std::size_t>> reload();
 
 private:
+    // Bound at the start, served once the history has been read: nobody hears that all is new.
+    struct doors {
+        control_listeners control;
+        std::optional<http_listener> http;
+    };
     result<std::shared_ptr<engine>> make_engine(std::shared_ptr<const plan> what);
     control_callbacks make_control_callbacks();
     http_site_context make_http_context();
     engine_listener make_listener();
     history_desk::handlers make_history_handlers();
     std::optional<int> listen();
+    void serve();
     boost::asio::awaitable<void> watch_reloads();
     boost::asio::awaitable<void> feed_watchdog(microseconds interval);
     boost::asio::awaitable<void> keep_probing(std::shared_ptr<engine> work);
@@ -54,6 +60,8 @@ private:
     void tell_status();
     void tell_failure(const std::string& task, const std::string& what);
     void publish(const event_kind& kind, json fields);
+    self_watch::handlers make_self_handlers();
+    void tell_self(const event_kind& kind, const self_finding& what, const std::string& sentence);
 
     boost::asio::io_context& context_;
     daemon_options options_;
@@ -62,7 +70,10 @@ private:
     wall_time started_ = wall_now();
     event_log log_;
     flap_guard flaps_;
+    std::shared_ptr<self_watch> self_;
+    std::uint64_t refused_ = 0; // connections that could not be accepted
     std::shared_ptr<engine> engine_;
+    std::optional<doors> doors_;
     site_answer told_ = site_answer::unproven;
     status_notice status_;
     boost::asio::signal_set hangups_;

@@ -3,6 +3,7 @@
 #include "daemon_process.hpp"
 
 #include <fmt/format.h>
+#include <utility>
 
 namespace reachd {
 
@@ -21,10 +22,21 @@ engine_listener daemon_process::make_listener()
     engine_listener out;
     out.row_changed = [this](const row_change& change) { tell_row(change); };
     out.address_appeared = [this](std::size_t row, const std::string& what) {
+        const auto& which = engine_->what().rows[row];
+        const auto permit = flaps_.change(which.catalogue + '/' + which.id + " address", steady::now());
+        if (!permit.now) {
+            return; // a name that turns over many addresses; reachctl history --addresses has them all
+        }
         history_.address_appeared(row, what);
-        history_.after_kept([this, what, id = engine_->what().rows[row].id] {
-            log_.write(events::address_new, what, {{"requirement", id}});
-            publish(events::address_new, {{"requirement", id}, {"address", what}});
+        json fields = {{"requirement", which.id}};
+        if (permit.left_out > 0) {
+            fields["left_out"] = permit.left_out;
+        }
+        history_.after_kept([this, what, fields] {
+            log_.write(events::address_new, what, fields);
+            auto told = fields;
+            told["address"] = what;
+            publish(events::address_new, told);
         });
     };
     out.refreshed = [this] {
@@ -155,6 +167,29 @@ void daemon_process::tell_status()
     if (engine_) {
         status_.tell(engine_->state().sentence);
     }
+}
+
+self_watch::handlers daemon_process::make_self_handlers()
+{
+    return {
+        .looked =
+            [this](duration late) {
+                http_.observe_lag(late);
+                const auto refused = server_.counters().accept_failures + http_.accept_failures();
+                if (refused > std::exchange(refused_, refused)) {
+                    self_->failed(local_cause::no_descriptors); // what else keeps accept(2) from it
+                }
+            },
+        .began = [this](const self_finding& what) { tell_self(events::self_trouble, what, what.sentence); },
+        .ended = [this](
+                     const self_finding& what
+                 ) { tell_self(events::self_recovered, what, "this is over: " + what.sentence); },
+    };
+}
+
+void daemon_process::tell_self(const event_kind& kind, const self_finding& what, const std::string& sentence)
+{
+    tell(kind, kind.level, sentence, {{"trouble", to_string(what.what)}, {"since", to_text(what.since)}});
 }
 
 void daemon_process::tell_failure(const std::string& task, const std::string& what)

@@ -23,9 +23,12 @@ std::uint64_t make_seed()
     return (std::uint64_t{source()} << 32) | source();
 }
 
-task_group::failure_handler forward_failures(const engine_listener& listener)
+task_group::failure_handler
+forward_failures(const engine_listener& listener, std::shared_ptr<self_watch> self)
 {
-    return [told = listener.failed](const std::string& name, const std::exception_ptr& what) {
+    return [told = listener.failed,
+            self = std::move(self)](const std::string& name, const std::exception_ptr& what) {
+        self->failed(what);
         if (!told) {
             return;
         }
@@ -39,22 +42,49 @@ task_group::failure_handler forward_failures(const engine_listener& listener)
     };
 }
 
+template <class... Told>
+void hush(std::function<void(Told...)>& handler, const std::shared_ptr<const bool>& telling)
+{
+    if (handler) {
+        handler = [told = std::move(handler), telling](Told... what) {
+            if (*telling) {
+                told(std::forward<Told>(what)...);
+            }
+        };
+    }
+}
+
+// The same, as long as `telling`: a round that ends after a reload speaks of rows that have other numbers
+// now.
+engine_listener while_telling(engine_listener from, const std::shared_ptr<const bool>& telling)
+{
+    hush(from.row_changed, telling);
+    hush(from.address_appeared, telling);
+    hush(from.round_finished, telling);
+    hush(from.refreshed, telling);
+    hush(from.sampled, telling);
+    hush(from.idle_measured, telling);
+    return from;
+}
+
 } // namespace
 
 engine::engine(
     asio::any_io_executor executor, std::shared_ptr<const plan> what,
-    std::shared_ptr<asio::ssl::context> trust, engine_listener listener, depth how_far
+    std::shared_ptr<asio::ssl::context> trust, engine_listener listener, depth how_far,
+    std::shared_ptr<self_watch> self
 )
     : executor_{std::move(executor)},
       plan_{std::move(what)},
+      self_{self ? std::move(self) : std::make_shared<self_watch>(executor_, self_watch::handlers{})},
       trust_{std::move(trust)},
-      listener_{std::move(listener)},
+      listener_{while_telling(std::move(listener), telling_)},
       work_(plan_->rows.size()),
       resolver_{executor_},
       gate_{executor_, plan_->config.limits, state_.sent, make_seed()},
       wake_{executor_},
-      rounds_{executor_, forward_failures(listener_)},
-      probes_{executor_, forward_failures(listener_)},
+      rounds_{executor_, forward_failures(listener_, self_)},
+      probes_{executor_, forward_failures(listener_, self_)},
       inquirer_{
           executor_,
           plan_,
@@ -70,7 +100,8 @@ engine::engine(
                       tell_progress();
                   },
               .idle = [this] { refresh(); },
-          }
+          },
+          self_
       },
       sampler_{
           executor_,
@@ -133,7 +164,8 @@ void engine::inherit(const engine& older)
             state_.rows[i] = older.state_.rows[at];
             work_[i].turn = older.work_[at].turn;
             work_[i].last_whole = older.work_[at].last_whole;
-            work_[i].whole_once = older.work_[at].whole_once;
+            // Samples that end with the older engine are taken again: its round was not whole.
+            work_[i].whole_once = older.work_[at].whole_once && !older.sampler_.is_running(at);
         }
     }
     state_.local = older.state_.local;
@@ -159,6 +191,17 @@ void engine::remember(const remembered<site_answer>& before)
     state_.before_start = before;
     if (state_.state == before.state) {
         state_.since = std::min(state_.since, before.since);
+    }
+}
+
+void engine::remember(std::size_t row, const inbound_visit& before)
+{
+    const auto* what = std::get_if<inbound>(&plan_->rows[row].what);
+    auto& seen = state_.rows[row].inbound;
+    const bool known =
+        std::ranges::find(seen.visits, before.source, &inbound_visit::source) != seen.visits.end();
+    if (what && !known) {
+        note_visit(*what, seen, before.source, before.at);
     }
 }
 
@@ -299,7 +342,9 @@ asio::awaitable<void> engine::keep_climbing()
         }
     }
     const duration interval = plan_->config.schedule.nat_interval;
-    auto due = last ? steady::now() + interval - (wall_now() - *last) : steady::now();
+    // Never later than an interval from now: the clock may have been set back since.
+    const auto age = last ? std::clamp<duration>(wall_now() - *last, duration::zero(), interval) : interval;
+    auto due = steady::now() + interval - age;
     while (!stopping_) {
         const bool awake = co_await sleep_until(due);
         if (!awake) {
@@ -430,6 +475,7 @@ void engine::tell_progress()
 asio::awaitable<std::size_t> engine::stop(time_point deadline)
 {
     stopping_ = true;
+    fall_silent();
     gate_.close();
     inquirer_.close();
     sampler_.close();

@@ -5,6 +5,7 @@
 #include "reachd/core/expand.hpp"
 #include "reachd/core/nat64.hpp"
 #include "reachd/core/trace_keeping.hpp"
+#include "reachd/core/unheard_names.hpp"
 #include "reachd/net/wall_clock.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -22,6 +23,7 @@ constexpr seconds server_time{5};
 constexpr seconds system_time{12};
 // A SYN is sent again after 1 s (RFC 6298 section 2.1) and few round trips take longer.
 constexpr milliseconds doubted_after{1300};
+constexpr unsigned lookup_repeats = 2;
 
 } // namespace
 
@@ -41,7 +43,7 @@ asio::awaitable<void> engine::measure_row(std::size_t row, round_kind kind)
     }
     state.endpoints = std::move(endpoints);
     forget_old_traces(state_, state, wall_now());
-    rotation whole;
+    rotation whole{};
     const auto chosen =
         select_round(what.expect, state.endpoints, kind == round_kind::whole ? whole : work_[row].turn);
     const auto of = std::make_shared<round>(executor_);
@@ -84,10 +86,25 @@ asio::awaitable<void> engine::look_up_into(
         }
     };
     const at_exit count_down{leave};
-    const auto now = steady::now();
-    auto found = co_await resolver_.look_up(std::move(name), now + server_time, now + system_time);
-    state_.sent.asked(found, steady::now());
+    auto found = co_await look_up(std::move(name));
     (*into)[at] = std::move(found);
+}
+
+asio::awaitable<name_lookup> engine::look_up(std::string name)
+{
+    name_lookup found;
+    for (unsigned again = 0; again <= lookup_repeats && !stopping_; ++again) {
+        const auto now = steady::now();
+        auto said = co_await resolver_.look_up(name, now + server_time, now + system_time);
+        found = std::move(said);
+        state_.sent.asked(found, steady::now());
+        if (!lacks_answers(found) || !self_->cut_into(now, server_time)) {
+            co_return found;
+        }
+        self_->voided();
+    }
+    blame_standstill(found);
+    co_return found;
 }
 
 asio::awaitable<void> engine::resolve_names(std::size_t row)
@@ -143,7 +160,7 @@ asio::awaitable<void> engine::probe_endpoint(std::size_t row, std::size_t index,
         return gate_.enter_again(order.target.address, &inside);
     };
     const auto doubt = doubt_soon(row, index, order, of);
-    auto seen = co_await check_endpoint(order, trust_, retry);
+    auto seen = co_await check_endpoint(order, trust_, retry, self_);
     state_.sent.ended(order.target, seen, steady::now());
     if (!stopping_) {
         const bool is_new = take_in(state_, state_.rows[row].endpoints[index], std::move(seen));

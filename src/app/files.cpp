@@ -64,6 +64,12 @@ std::expected<std::string, file_fault> read_file(const fs::path& file)
             file, errc::unreadable, code ? code.message() : std::string{"it is not a regular file"}
         ));
     }
+    if ((status.permissions() & fs::perms::others_write) != fs::perms::none) {
+        return std::unexpected(whole_file(
+            file, errc::unreadable,
+            "everybody may write it, and it decides where packets go: take that right away (chmod o-w)"
+        ));
+    }
     if (fs::file_size(file, code) > largest_file) {
         return std::unexpected(whole_file(file, errc::unreadable, "it is larger than 4 MiB"));
     }
@@ -130,16 +136,33 @@ load_catalogue(const paths& where, const std::string& id, std::string_view confi
     return std::unexpected(file_faults{std::move(fault)});
 }
 
-void append(file_faults& into, file_faults more)
+// What is faulty by its form is not judged by its meaning as well.
+void add_unless_known(file_faults& into, file_fault one)
 {
-    into.insert(into.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+    const bool known = std::ranges::any_of(into, [&one](const file_fault& other) {
+        return other.file == one.file && !one.pointer.empty() &&
+               (other.pointer == one.pointer || other.pointer.starts_with(one.pointer + "/"));
+    });
+    if (!known) {
+        into.push_back(std::move(one));
+    }
 }
 
-// The site may keep the values of a catalogue that it has switched off: such catalogues, where they can
+// The site may keep what it says of a catalogue that it has switched off: such catalogues, where they can
 // be read, are known as well.
 std::vector<catalogue> with_others(const paths& where, const config& site, std::vector<catalogue> known)
 {
-    for (const auto& [id, values] : site.values) {
+    std::set<std::string> named;
+    for (const auto& [id, unused] : site.values) {
+        named.insert(id);
+    }
+    for (const auto& [row, unused] : site.inbound) {
+        named.insert(row.substr(0, row.find('/')));
+    }
+    for (const auto& [row, unused] : site.not_needed) {
+        named.insert(row.substr(0, row.find('/')));
+    }
+    for (const auto& id : named) {
         if (std::ranges::find(known, id, &catalogue::id) == known.end()) {
             if (auto other = load_catalogue(where, id, {}, 0)) {
                 known.push_back(std::move(*other));
@@ -147,6 +170,17 @@ std::vector<catalogue> with_others(const paths& where, const config& site, std::
         }
     }
     return known;
+}
+
+// Takes away what is said of a catalogue that cannot be read: it can be neither right nor wrong.
+void leave_out(config& from, const std::string& catalogue)
+{
+    const auto is_of_it = [&catalogue](const auto& entry) {
+        return entry.first.starts_with(catalogue + "/");
+    };
+    from.values.erase(catalogue);
+    std::erase_if(from.inbound, is_of_it);
+    std::erase_if(from.not_needed, is_of_it);
 }
 
 } // namespace
@@ -208,27 +242,37 @@ parsed<std::shared_ptr<const plan>> load_site(const paths& where)
     if (!text) {
         return std::unexpected(file_faults{text.error()});
     }
-    auto site = parse_config(*text, where.config.string());
-    if (!site) {
-        return std::unexpected(std::move(site.error()));
-    }
-    file_faults faults;
+    auto [site, faults] = read_config(*text, where.config.string());
+    auto sound = site; // without what belongs to catalogues that are faulty themselves
+    sound.catalogues.clear();
     std::vector<catalogue> known;
-    for (std::size_t i = 0; i < site->catalogues.size(); ++i) {
-        auto one = load_catalogue(where, site->catalogues[i], *text, i);
+    for (std::size_t i = 0; i < site.catalogues.size(); ++i) {
+        auto one = load_catalogue(where, site.catalogues[i], *text, i);
         if (one) {
             known.push_back(std::move(*one));
+            sound.catalogues.push_back(site.catalogues[i]);
         } else {
-            append(faults, std::move(one.error()));
+            for (auto& fault : one.error()) {
+                if (fault.file == where.config.string()) { // that there is no such catalogue
+                    add_unless_known(faults, std::move(fault));
+                } else {
+                    faults.push_back(std::move(fault));
+                }
+            }
+            leave_out(sound, site.catalogues[i]);
         }
     }
-    if (faults.empty()) {
-        append(faults, check_against(*site, with_others(where, *site, known), *text, where.config.string()));
+    for (auto& one : check_against(sound, with_others(where, sound, known), *text, where.config.string())) {
+        add_unless_known(faults, std::move(one));
     }
     if (!faults.empty()) {
+        std::ranges::stable_sort(faults, {}, &file_fault::line);
+        std::ranges::stable_partition(faults, [&](const file_fault& one) {
+            return one.file == where.config.string();
+        });
         return std::unexpected(std::move(faults));
     }
-    return std::make_shared<const plan>(make_plan(std::move(*site), known));
+    return std::make_shared<const plan>(make_plan(std::move(site), known));
 }
 
 } // namespace reachd

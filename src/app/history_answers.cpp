@@ -2,6 +2,7 @@
 #include "reachd/app/history_answers.hpp"
 
 #include "reachd/core/history_json.hpp"
+#include "reachd/core/site_state.hpp"
 
 #include <algorithm>
 #include <array>
@@ -55,7 +56,7 @@ struct row_timeline {
 };
 
 stored<std::vector<row_timeline>>
-timelines(history_store& store, const record_query& query, wall_time from, wall_time to)
+timelines(history_reader& store, const record_query& query, wall_time from, wall_time to)
 {
     const auto rows = store.rows();
     const auto watched = rows ? store.watched(from, to) : std::unexpected(rows.error());
@@ -81,7 +82,7 @@ json name_json(const std::string& text)
     return text.empty() ? json(nullptr) : json(text);
 }
 
-stored<json> availability_answer(history_store& store, const history_question& question)
+stored<json> availability_answer(history_reader& store, const history_question& question)
 {
     const auto& query = question.query;
     const auto to = std::min(query.to.value_or(question.now), question.now);
@@ -109,7 +110,7 @@ stored<json> availability_answer(history_store& store, const history_question& q
     return json{{"from", to_text(from)}, {"to", to_text(to)}, {"availability", std::move(rows)}};
 }
 
-stored<json> outages_answer(history_store& store, const history_question& question)
+stored<json> outages_answer(history_reader& store, const history_question& question)
 {
     const auto& query = question.query;
     const auto to = std::min(query.to.value_or(question.now), question.now);
@@ -139,7 +140,22 @@ stored<json> outages_answer(history_store& store, const history_question& questi
     return json{{"from", to_text(from)}, {"to", to_text(to)}, {"outages", std::move(list)}, {"more", more}};
 }
 
-stored<json> site_answer_then(history_store& store, const history_question& question)
+// The site's own record is of its last change of state: rows may have changed since.
+std::string sentence_then(const site_then& then)
+{
+    constexpr seconds together{1}; // what is drawn at once is recorded so
+    std::vector<named_answer> rows;
+    bool changed = false;
+    for (const auto& one : then.rows) {
+        rows.push_back(
+            {one.what.requirement, parse_row_answer(one.what.state).value_or(row_answer::unproven)}
+        );
+        changed = changed || one.what.at > then.site->what.at + together;
+    }
+    return changed ? count_sentence(rows) : then.site->what.sentence;
+}
+
+stored<json> site_answer_then(history_reader& store, const history_question& question)
 {
     const auto then = store.at(question.at);
     if (!then) {
@@ -154,7 +170,7 @@ stored<json> site_answer_then(history_store& store, const history_question& ques
     json site = nullptr;
     if (then->site) {
         const auto& what = then->site->what;
-        site = {{"state", what.state}, {"sentence", what.sentence}, {"since", to_text(what.since)}};
+        site = {{"state", what.state}, {"sentence", sentence_then(*then)}, {"since", to_text(what.since)}};
     }
     const auto alive = then->last_alive;
     return json{
@@ -170,19 +186,6 @@ template <class T, class Entry>
 stored<json> page_answer(const stored<page_of<T>>& page, const char* name, const Entry& entry)
 {
     return page ? stored<json>{page_json(*page, name, entry)} : std::unexpected(page.error());
-}
-
-stored<json> addresses_answer(history_store& store)
-{
-    const auto found = store.sightings();
-    if (!found) {
-        return std::unexpected(found.error());
-    }
-    json list = json::array();
-    for (const auto& one : *found) {
-        list.push_back(to_json(one));
-    }
-    return json{{"addresses", std::move(list)}};
 }
 
 } // namespace
@@ -204,7 +207,7 @@ std::optional<history_subject> parse_history_subject(std::string_view word)
     return word == "addresses" ? std::optional{history_subject::addresses} : std::nullopt;
 }
 
-stored<json> answer_history(history_store& store, const history_question& question)
+stored<json> answer_history(history_reader& store, const history_question& question)
 {
     switch (question.what) {
     case history_subject::changes: return page_answer(store.records(question.query), "changes", entry_json);
@@ -214,7 +217,10 @@ stored<json> answer_history(history_store& store, const history_question& questi
         });
     case history_subject::outages: return outages_answer(store, question);
     case history_subject::availability: return availability_answer(store, question);
-    case history_subject::addresses: return addresses_answer(store);
+    case history_subject::addresses:
+        return page_answer(store.sightings(question.query), "addresses", [](const address_sighting& one) {
+            return to_json(one);
+        });
     case history_subject::site_at: return site_answer_then(store, question);
     }
     return json::object();

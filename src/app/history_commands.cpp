@@ -14,7 +14,8 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr seconds kept_within{2}; // a note is told to be kept when it is on disk by then
+constexpr std::chrono::minutes clocks_differ{1}; // of who asks over HTTP and of this machine
+constexpr seconds kept_within{2};                // a note is told to be kept when it is on disk by then
 
 std::string text_of(const json& params, const char* key)
 {
@@ -67,6 +68,9 @@ std::expected<history_question, rpc_error> read_question(const json& params)
     if (const auto at = time_of(params, "at")) {
         if (params.contains("what")) {
             return std::unexpected(wrong("at", "is a question of its own: leave 'what' out"));
+        }
+        if (*at > out.now + clocks_differ) {
+            return std::unexpected(wrong("at", "lies in the future: nothing is known of it"));
         }
         out.what = history_subject::site_at;
         out.at = *at;
@@ -132,8 +136,10 @@ asio::awaitable<rpc_answer> history_answer(history_desk& desk, std::shared_ptr<e
     const report_selection select{question->query.catalogue, question->query.requirement};
     auto answer = co_await desk.ask(std::move(*question));
     if (!answer) {
-        auto error = make_error(reasons::no_history, answer.error().sentence);
-        error.hint = "the log says why, under history.unavailable; measuring goes on";
+        const bool busy = answer.error().what == store_fault::busy;
+        auto error = make_error(busy ? reasons::busy : reasons::no_history, answer.error().sentence);
+        error.hint =
+            busy ? "ask again later" : "the log says why, under history.unavailable; measuring goes on";
         co_return std::unexpected(std::move(error));
     }
     // Rows that are not in force any more may still have a history.

@@ -37,6 +37,25 @@ history_batch batch_of(history_record one)
     return out;
 }
 
+std::optional<std::size_t> row_of(const engine& work, const row_key& key)
+{
+    const auto& rows = work.what().rows;
+    const auto found = std::ranges::find_if(rows, [&](const plan_row& one) {
+        return one.catalogue == key.first && one.id == key.second;
+    });
+    return found == rows.end() ? std::nullopt : std::optional{static_cast<std::size_t>(found - rows.begin())};
+}
+
+void remember_visits(engine& work, const history_memory& memory, wall_time now)
+{
+    for (const auto& one : memory.visits) {
+        const auto row = row_of(work, {one.catalogue, one.requirement});
+        if (row && one.at <= now) { // or the clock was ahead
+            work.remember(*row, inbound_visit{one.source, one.at});
+        }
+    }
+}
+
 void remember_rows(engine& work, const history_memory& memory)
 {
     for (const auto& [key, record] : memory.last) {
@@ -46,12 +65,9 @@ void remember_rows(engine& work, const history_memory& memory)
             }
             continue;
         }
-        const auto& rows = work.what().rows;
-        const auto found = std::ranges::find_if(rows, [&](const plan_row& one) {
-            return one.catalogue == key.first && one.id == key.second;
-        });
-        if (const auto before = remembered_as(record, row_answers); before && found != rows.end()) {
-            work.remember(static_cast<std::size_t>(found - rows.begin()), *before);
+        const auto row = row_of(work, key);
+        if (const auto before = remembered_as(record, row_answers); before && row) {
+            work.remember(*row, *before);
         }
     }
 }
@@ -91,6 +107,7 @@ void history_desk::begun(history_memory memory)
     }
     if (!begun_once_) {
         remember_rows(*work, memory);
+        remember_visits(*work, memory, wall_now());
         watch_ = history_watch{std::move(memory)};
         restore_notes(*work);
     } else {
@@ -181,6 +198,7 @@ void history_desk::refreshed()
     auto batch = watch_.notes_changed(work->what(), work->state(), wall_now());
     const auto told = batch.records;
     keeper_->keep(std::move(batch));
+    keeper_->keep(watch_.visits_noted(work->what(), work->state()));
     for (const auto& one : told) {
         handle_.tell(
             events::row_acknowledged, one.requirement + ": " + one.sentence,

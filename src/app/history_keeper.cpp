@@ -19,11 +19,14 @@ namespace {
 constexpr seconds life_interval{60}; // a killed daemon was alive this long ago at most
 constexpr seconds longest_pause{60}; // between two tries
 constexpr seconds hold_at_most{1};   // a log line is not kept from its reader for longer
-constexpr seconds answer_within{15}; // a disk that takes longer does not answer
+constexpr seconds written_within{1}; // then a question is answered without what is not on disk yet
+constexpr milliseconds look_every{2};
 
 } // namespace
 
-history_keeper::history_keeper(asio::any_io_executor executor, history_options options, handlers handle)
+history_keeper::history_keeper(
+    asio::any_io_executor executor, history_options options, handlers handle, history_answerer answer
+)
     : executor_{std::move(executor)},
       options_{std::move(options)},
       handle_{std::move(handle)},
@@ -31,7 +34,8 @@ history_keeper::history_keeper(asio::any_io_executor executor, history_options o
       pool_{std::make_unique<asio::thread_pool>(1)},
       changed_{executor_},
       tick_{executor_},
-      patience_{executor_}
+      patience_{executor_},
+      questions_{executor_, {}, std::move(answer)}
 {
 }
 
@@ -53,6 +57,7 @@ void history_keeper::pump(urgency how)
         .batches = std::exchange(waiting_, {}),
         .now = wall_now(),
         .last = how == urgency::closing,
+        .broken = std::exchange(broken_, std::nullopt),
     };
     asio::post(
         *pool_, [this, job = std::move(job), work = worker_, alive = alive_, back = executor_]() mutable {
@@ -89,12 +94,14 @@ void history_keeper::make_room()
 
 void history_keeper::take_fault(store_error why, std::deque<waiting_batch> unwritten)
 {
-    if (why.what == store_fault::refused) { // trying again would not help
+    if (why.what == store_fault::refused && open_) { // trying again would not help
         for (const auto& one : unwritten) {
             lost_ += one.what.size();
             settled_ = std::max(settled_, one.ticket);
         }
-        handle_.tell(events::task_failed, "history ended: " + why.sentence, {{"task", "history"}});
+        if (std::exchange(refused_, why.sentence) != why.sentence) {
+            handle_.tell(events::task_failed, "history ended: " + why.sentence, {{"task", "history"}});
+        }
         return;
     }
     for (auto& one : waiting_) {
@@ -121,6 +128,7 @@ void history_keeper::done(history_outcome what)
 {
     busy_ = false;
     open_ = what.open;
+    source_ = {what.file, what.session};
     bytes_ = what.open ? what.bytes : bytes_;
     for (const auto& sentence : what.set_aside) {
         handle_.tell(events::history_set_aside, sentence, {{"file", options_.file.string()}});
@@ -139,6 +147,7 @@ void history_keeper::done(history_outcome what)
         }
     }
     if (what.memory) {
+        ++openings_;
         handle_.begun(std::move(*what.memory));
     }
     run_actions();
@@ -205,8 +214,9 @@ asio::awaitable<void> history_keeper::begin(time_point deadline)
 asio::awaitable<bool> history_keeper::settle(time_point deadline)
 {
     const auto wanted = issued_;
-    while (settled_ < wanted && !fault_ && steady::now() < deadline) {
-        co_await sleep_until(std::min(deadline, steady::now() + milliseconds{2}));
+    const auto ready = [this, wanted] { return settled_ >= wanted && (open_ || !busy_); };
+    while (!ready() && !fault_ && steady::now() < deadline) {
+        co_await sleep_until(std::min(deadline, steady::now() + look_every));
     }
     co_return settled_ >= wanted && !fault_ && open_;
 }
@@ -219,6 +229,7 @@ void history_keeper::change(history_options options)
 
 asio::awaitable<bool> history_keeper::stop(time_point deadline)
 {
+    questions_.stop();
     while (busy_ && steady::now() < deadline) {
         co_await wait_for_change(deadline);
     }
@@ -229,46 +240,41 @@ asio::awaitable<bool> history_keeper::stop(time_point deadline)
     tick_.cancel();
     out_of_patience_ = true;
     run_actions();
-    if (busy_) {
+    const bool written = !busy_;
+    if (written) {
+        pool_.reset();
+    } else {
         *alive_ = false;
         static_cast<void>(pool_.release()); // its thread sits in the disk: joining it would wait as well
-        co_return false;
     }
-    pool_.reset();
-    co_return !fault_;
+    const bool answered = co_await questions_.ended(deadline);
+    static_cast<void>(answered); // nobody waits for it
+    co_return written && !fault_;
 }
 
 asio::awaitable<stored<json>> history_keeper::ask(history_question question)
 {
-    struct asked {
-        explicit asked(const asio::any_io_executor& executor) : ready{executor, answer_within} {}
-        std::optional<stored<json>> answer;
-        asio::steady_timer ready;
-    };
     if (!pool_) {
         co_return std::unexpected(store_error{store_fault::unavailable, "the daemon ends"});
     }
-    const auto shared = std::make_shared<asked>(executor_);
-    asio::post(*pool_, [shared, question = std::move(question), work = worker_, back = executor_] {
-        auto answer = std::make_shared<stored<json>>(work->answer(question));
-        asio::post(back, [shared, answer] {
-            shared->answer = std::move(*answer);
-            shared->ready.cancel();
-        });
-    });
-    co_await shared->ready.async_wait(asio::as_tuple(asio::use_awaitable));
-    if (!shared->answer) {
-        co_return std::unexpected(
-            store_error{
-                store_fault::unavailable,
-                fmt::format("the disk has not answered within {}", to_text(duration{answer_within}))
-            }
-        );
+    const bool written = co_await settle(steady::now() + written_within);
+    static_cast<void>(written); // what is on disk is better than nothing
+    if (!open_) {
+        co_return std::unexpected(store_error{store_fault::unavailable, "the history is not open"});
     }
-    if (!*shared->answer && shared->answer->error().what == store_fault::corrupt) {
-        pump(urgency::anyhow); // it sets the file aside
+    const auto opening = openings_;
+    auto asking = questions_.ask(source_, std::move(question));
+    auto answer = co_await std::move(asking);
+    if (!answer && opening == openings_) {
+        const auto what = answer.error().what;
+        if (what == store_fault::corrupt) {
+            broken_ = answer.error();
+        }
+        if (what == store_fault::corrupt || what == store_fault::unavailable) {
+            pump(urgency::anyhow); // it sets the file aside, or finds that it was removed
+        }
     }
-    co_return std::move(*shared->answer);
+    co_return answer;
 }
 
 json history_keeper::describe() const

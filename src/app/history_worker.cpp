@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/app/history_worker.hpp"
 
-#include <exception>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
@@ -48,10 +47,10 @@ stored<void> history_worker::open(const history_job& job, history_outcome& out)
     return {};
 }
 
-stored<void> history_worker::put_aside(const store_error& why, const history_job& job, history_outcome& out)
+stored<void> history_worker::put_aside(const store_error& why, history_job& job, history_outcome& out)
 {
     store_.reset();
-    broken_.reset();
+    job.broken.reset();
     const auto where = set_aside(job.options.file, job.now);
     if (!where) {
         return std::unexpected(where.error());
@@ -74,6 +73,7 @@ stored<void> history_worker::write(history_job& job, history_outcome& out)
         append(all.samples, one.what.samples);
         append(all.sightings, one.what.sightings);
         append(all.notes, one.what.notes);
+        append(all.visits, one.what.visits);
     }
     auto written = store_->write(all, job.now);
     if (!written) {
@@ -96,10 +96,15 @@ stored<void> history_worker::write(history_job& job, history_outcome& out)
 history_outcome history_worker::run(history_job job)
 {
     history_outcome out;
-    const bool moved = store_ && (file_ != job.options.file || !same(limits_, job.options.limits));
+    const bool moved = store_ && file_ != job.options.file;
     if (moved) {
         static_cast<void>(store_->end(job.now)); // where it cannot, the file says so when it is opened again
         store_.reset();
+    }
+    if (store_ && !same(limits_, job.options.limits)) {
+        limits_ = job.options.limits;
+        store_->set_limits(limits_);
+        upkeep_due_ = job.now;
     }
     if (store_ && !is_still_there()) {
         store_.reset();
@@ -109,8 +114,8 @@ history_outcome history_worker::run(history_job job)
     stored<void> done;
     for (int number = 0; number < tries; ++number) {
         done = {};
-        if (store_ && broken_) {
-            done = std::unexpected(*broken_);
+        if (store_ && job.broken) {
+            done = std::unexpected(*job.broken);
         } else if (!store_) {
             done = open(job, out);
         }
@@ -132,27 +137,12 @@ history_outcome history_worker::run(history_job job)
     }
     out.open = store_ != nullptr;
     if (store_) {
+        out.file = file_;
+        out.session = store_->session();
         out.bytes = store_->state().value_or(store_state{}).bytes;
     }
     if (job.last) {
         store_.reset();
-    }
-    return out;
-}
-
-stored<json> history_worker::answer(const history_question& question)
-{
-    if (!store_) {
-        return std::unexpected(store_error{store_fault::unavailable, "the history is not open"});
-    }
-    stored<json> out;
-    try {
-        out = answer_history(*store_, question);
-    } catch (const std::exception& thrown) { // nothing may leave this thread
-        out = std::unexpected(store_error{store_fault::refused, thrown.what()});
-    }
-    if (!out && out.error().what == store_fault::corrupt) {
-        broken_ = out.error();
     }
     return out;
 }

@@ -10,6 +10,7 @@
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/wall_clock.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace reachd {
@@ -21,7 +22,6 @@ namespace {
 // Long enough that asking often costs the probes nothing, short enough that nobody notices.
 constexpr seconds kept_for{1};
 constexpr std::size_t most_kept = 64;
-constexpr milliseconds lag_interval{500};
 constexpr milliseconds takes_long{5}; // to make: of a few rows none does
 constexpr int pause_factor = 10;      // a pause of ten times what the last one took
 constexpr seconds longest_pause{5};
@@ -32,6 +32,25 @@ std::string word(const http_target& target, const char* name)
     return found == target.query.end() ? "" : found->second;
 }
 
+http_response no_such_page()
+{
+    return plain_response(
+        404, "there is no such page; there are / /health /alive /report /metrics /events /history"
+    );
+}
+
+constexpr std::string_view row_prefix = "/row/";
+
+// What an answer that may take long to make is kept under; "" for the small ones.
+std::string name_of_large(const http_target& target)
+{
+    const auto& path = target.path;
+    if (path == "/report") {
+        return fmt::format("/report {} {}", word(target, "catalogue"), word(target, "requirement"));
+    }
+    return path == "/" || path == "/main" || path.starts_with(row_prefix) ? path : std::string{};
+}
+
 } // namespace
 
 http_site::http_site(asio::any_io_executor executor, http_site_context context)
@@ -40,7 +59,7 @@ http_site::http_site(asio::any_io_executor executor, http_site_context context)
           std::move(executor),
           {},
           {.handle = [this](http_request request) { return handle(std::move(request)); },
-           .snapshot = [this] { return subscription_snapshot(context_.present()); },
+           .snapshot = [this] { return context_.snapshot(); },
            .failed = context_.failed},
           fmt::format("{:x}", context_.started.time_since_epoch().count())
       }
@@ -78,18 +97,6 @@ void http_site::publish(const json& event)
     server_.publish(event);
 }
 
-asio::awaitable<void> http_site::watch_loop()
-{
-    while (true) {
-        const auto due = steady::now() + lag_interval;
-        const bool awake = co_await sleep_until(due);
-        if (!awake) {
-            co_return;
-        }
-        lag_.observe(steady::now() - due);
-    }
-}
-
 asio::awaitable<std::size_t> http_site::stop(time_point deadline)
 {
     const auto left = co_await server_.stop(deadline);
@@ -110,12 +117,18 @@ http_response http_site::cached(const std::string& name, Make make)
         made_.clear();
     }
     auto answer = make();
-    const auto ended = steady::now();
-    if (ended - now > takes_long) {
-        next_large_ = ended + std::min<duration>((ended - now) * pause_factor, longest_pause);
-    }
-    made_.insert_or_assign(name, made{answer, ended});
+    made_.insert_or_assign(name, made{answer, has_taken(now)});
     return answer;
+}
+
+// An answer that was begun then is made now.
+time_point http_site::has_taken(time_point begun)
+{
+    const auto ended = steady::now();
+    if (ended - begun > takes_long) {
+        next_large_ = ended + std::min<duration>((ended - begun) * pause_factor, longest_pause);
+    }
+    return ended;
 }
 
 asio::awaitable<http_reply> http_site::handle(http_request request)
@@ -132,8 +145,8 @@ asio::awaitable<http_reply> http_site::handle(http_request request)
         auto then = co_await page_then(std::move(request.target));
         co_return then;
     }
-    if (path == "/" || path == "/main" || path == "/report") {
-        co_await wait_turn(path);
+    if (const auto name = name_of_large(request.target); !name.empty()) {
+        co_await wait_turn(name);
     }
     co_return answer(request);
 }
@@ -172,8 +185,12 @@ asio::awaitable<http_response> http_site::history(http_target target)
     auto handling = context_.history(std::move(request->params));
     auto answer = co_await std::move(handling);
     if (!answer) {
+        const auto reason = answer.error().reason;
         co_return plain_response(
-            answer.error().reason == reasons::not_found.word ? 404 : 503, answer.error().message
+            reason == reasons::not_found.word           ? 404
+            : reason == reasons::invalid_parameter.word ? 400
+                                                        : 503,
+            answer.error().message
         );
     }
     co_return json_response(200, *answer);
@@ -187,10 +204,14 @@ asio::awaitable<http_response> http_site::page_then(http_target target)
     if (found.status != 200) {
         co_return found;
     }
+    co_await wait_turn({});
+    const auto begun = steady::now();
     const auto& work = context_.present();
-    auto present = site_report(work.what(), work.state(), {.detail = report_detail::runs}, wall_now());
+    auto present = present_report(work, {.detail = report_detail::runs});
     const auto report = report_then(std::move(present), json::parse(*found.body));
-    co_return target.path == "/" ? dashboard_page(report, view) : dashboard_main(report, view);
+    auto out = target.path == "/" ? dashboard_page(report, view) : dashboard_main(report, view);
+    has_taken(begun);
+    co_return out;
 }
 
 http_response http_site::answer(const http_request& request)
@@ -222,7 +243,7 @@ http_response http_site::page(const http_target& target)
     const auto make = [&](auto render) {
         return cached(path, [&] {
             const auto& work = context_.present();
-            return render(site_report(work.what(), work.state(), {}, wall_now()));
+            return render(present_report(work, {}));
         });
     };
     const dashboard_view view{.version = context_.version};
@@ -238,29 +259,33 @@ http_response http_site::page(const http_target& target)
     if (auto found = row(path)) {
         return std::move(*found);
     }
-    return plain_response(404, "there is no such page; there are / /health /alive /report /metrics /events");
+    return no_such_page();
 }
 
 // "/row/CATALOGUE/REQUIREMENT"; nullopt for any other path.
-std::optional<http_response> http_site::row(std::string_view path)
+std::optional<http_response> http_site::row(const std::string& path)
 {
-    constexpr std::string_view prefix = "/row/";
-    const auto slash = path.find('/', prefix.size());
-    if (!path.starts_with(prefix) || slash == std::string_view::npos) {
+    const auto slash = path.find('/', row_prefix.size());
+    if (!path.starts_with(row_prefix) || slash == std::string::npos) {
         return std::nullopt;
     }
     report_selection select;
-    select.catalogue = path.substr(prefix.size(), slash - prefix.size());
+    select.catalogue = path.substr(row_prefix.size(), slash - row_prefix.size());
     select.requirement = path.substr(slash + 1);
     const auto& work = context_.present();
-    const auto report = site_report(work.what(), work.state(), select, wall_now());
-    return dashboard_row(report, select.catalogue, select.requirement);
+    if (rows_of(work.what(), select).empty()) {
+        return std::nullopt; // nothing to keep
+    }
+    return cached(path, [&] {
+        const auto report = present_report(work, select);
+        return dashboard_row(report, select.catalogue, select.requirement).value_or(no_such_page());
+    });
 }
 
 // Only what is proven is 200: who needs to tell "not ready" from "unproven" reads `state`.
 http_response http_site::health() const
 {
-    const auto answer = present_health(context_.present());
+    const auto answer = context_.health();
     const bool good = answer["state"] == to_string(site_answer::ready) && !answer["stale"].get<bool>();
     return json_response(good ? 200 : 503, answer);
 }
@@ -268,9 +293,9 @@ http_response http_site::health() const
 http_response http_site::report(const http_target& target)
 {
     const report_selection select{word(target, "catalogue"), word(target, "requirement")};
-    return cached("/report " + select.catalogue + " " + select.requirement, [&] {
+    return cached(name_of_large(target), [&] {
         const auto& work = context_.present();
-        auto what = site_report(work.what(), work.state(), select, wall_now());
+        auto what = present_report(work, select);
         const bool none = what["catalogues"].empty() && !(select.catalogue + select.requirement).empty();
         return none ? plain_response(404, "no requirement is named so") : json_response(200, what);
     });
@@ -325,6 +350,51 @@ void http_site::write_clients(exposition& out) const
     counter("reachd_http_evicted_total", "Idle connections closed to make room.", http.evicted);
 }
 
+void http_site::write_self(exposition& out) const
+{
+    const auto& self = context_.present().self();
+    const auto now = self.findings();
+    const auto index = [](self_trouble what) { return static_cast<std::size_t>(what); };
+    out.family(
+        "reachd_event_loop_lag_seconds", metric_type::histogram,
+        "How late the event loop was, looked at four times a second."
+    );
+    lag_.write(out);
+    out.family(
+        "reachd_self_trouble", metric_type::gauge,
+        "Whether the daemon has this trouble of its own now: 1 or 0."
+    );
+    for (const auto what : all_self_troubles) {
+        const bool present = std::ranges::find(now, what, &self_finding::what) != now.end();
+        out.sample({{"trouble", to_string(what)}}, present ? 1 : 0);
+    }
+    out.family("reachd_self_troubles_total", metric_type::counter, "How often such a trouble began.");
+    for (const auto what : all_self_troubles) {
+        out.sample({{"trouble", to_string(what)}}, static_cast<double>(self.counts().begun[index(what)]));
+    }
+    out.family(
+        "reachd_probes_voided_total", metric_type::counter,
+        "Silences that did not count, as the daemon itself stood still."
+    );
+    out.sample(static_cast<double>(self.counts().voided));
+}
+
+void http_site::write_history(exposition& out) const
+{
+    const auto history = context_.health()["history"];
+    out.family("reachd_history_available", metric_type::gauge, "Whether the history can be written: 1 or 0.");
+    out.sample(history["state"] == "kept" ? 1 : 0);
+    if (history.contains("bytes")) {
+        out.family("reachd_history_size_bytes", metric_type::gauge, "The history's file.");
+        out.sample(history["bytes"].get<double>());
+        out.family(
+            "reachd_history_lost_total", metric_type::counter,
+            "Entries that could not be written and were given up."
+        );
+        out.sample(history["lost"].get<double>());
+    }
+}
+
 std::string http_site::metrics() const
 {
     exposition out;
@@ -332,11 +402,8 @@ std::string http_site::metrics() const
     out.sample({{"version", context_.version}}, 1);
     const auto& work = context_.present();
     write_site_metrics(out, work.what(), work.state());
-    out.family(
-        "reachd_event_loop_lag_seconds", metric_type::histogram,
-        "How late the event loop was, looked at twice a second."
-    );
-    lag_.write(out);
+    write_self(out);
+    write_history(out);
     write_clients(out);
     write_process_metrics(out);
     return out.text();

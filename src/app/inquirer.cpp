@@ -27,6 +27,7 @@ using spare_steps = std::chrono::duration<std::int64_t, std::deci>;
 // Descriptors come back as other probes end: wait this often, this long, before giving up.
 constexpr unsigned descriptor_waits = 50;
 constexpr milliseconds descriptor_wait{100};
+constexpr unsigned voids_at_most = 3;
 // Between two looks: what comes back together is looked at together.
 constexpr milliseconds look_spacing{25};
 // A look is to cost a small part of a core where waiting for it costs nobody anything, and no more than a
@@ -39,6 +40,12 @@ bool is_out_of_descriptors(const observation& seen)
 {
     const auto* failure = std::get_if<not_measured>(&seen.what);
     return failure && failure->cause == local_cause::no_descriptors;
+}
+
+bool is_stalled(const observation& seen)
+{
+    const auto* failure = std::get_if<not_measured>(&seen.what);
+    return failure && *failure == stalled_outcome();
 }
 
 limits_config for_repeats(limits_config limits)
@@ -59,13 +66,14 @@ bool is_taken(const observation& seen)
 
 inquirer::inquirer(
     asio::any_io_executor executor, std::shared_ptr<const plan> what, site_state& state, task_group& tasks,
-    flow_gate& flows, std::uint64_t seed, handlers told
+    flow_gate& flows, std::uint64_t seed, handlers told, std::shared_ptr<self_watch> self
 )
     : executor_{std::move(executor)},
       plan_{std::move(what)},
       state_{state},
       tasks_{tasks},
       told_{std::move(told)},
+      self_{std::move(self)},
       flows_{flows},
       repeats_{executor_, for_repeats(plan_->config.limits), state_.sent, seed},
       hops_{plan_->config.limits.icmp_per_hop_per_s},
@@ -293,8 +301,16 @@ asio::awaitable<observation> inquirer::send(hop_order order, sent_for why)
     const auto wait = wait_for(order);
     observation seen;
     for (unsigned waits = 0; waits <= descriptor_waits && !closed_; ++waits) {
-        auto again = co_await hop_probe(order.which.target, way, options, steady::now() + wait);
+        const auto begun = steady::now();
+        auto again = co_await hop_probe(order.which.target, way, options, begun + wait);
         seen = std::move(again);
+        if (std::holds_alternative<no_reply>(seen.what) && self_ && self_->cut_into(begun, wait)) {
+            self_->voided();
+            seen.what = stalled_outcome();
+        }
+        if (const auto* failure = std::get_if<not_measured>(&seen.what); failure && self_) {
+            self_->failed(failure->cause);
+        }
         if (order.source_port != 0 && is_taken(seen)) {
             options.source_port = 0; // another port is better than none
         } else if (!is_out_of_descriptors(seen)) {
@@ -341,6 +357,11 @@ asio::awaitable<void> inquirer::carry_out(hop_order order)
     if (closed_ || (order.keeps_port && is_taken(seen))) {
         co_return;
     }
+    // What was cut into is wanted again, in its turn; a few times, as some machines never have time.
+    if (is_stalled(seen) && voids_[order]++ < voids_at_most) {
+        co_return;
+    }
+    voids_.erase(order);
     learnt_ = true;
     state_.traces[order.which].push_back(std::move(seen));
 }

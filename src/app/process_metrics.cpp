@@ -47,17 +47,6 @@ std::optional<double> boot_time()
     return std::nullopt;
 }
 
-std::optional<double> open_descriptors()
-{
-    std::error_code failed;
-    double count = -1; // the one that lists them
-    for (std::filesystem::directory_iterator at{"/proc/self/fd", failed}; !failed && at != end(at);
-         at.increment(failed)) {
-        ++count;
-    }
-    return failed ? std::nullopt : std::optional{count};
-}
-
 void gauge(exposition& out, const char* name, const char* help, std::optional<double> value)
 {
     if (value) {
@@ -67,6 +56,22 @@ void gauge(exposition& out, const char* name, const char* help, std::optional<do
 }
 
 } // namespace
+
+std::optional<descriptor_count> count_descriptors()
+{
+    std::error_code failed;
+    std::size_t entries = 0; // the one that lists them among them
+    for (std::filesystem::directory_iterator at{"/proc/self/fd", failed}; !failed && at != end(at);
+         at.increment(failed)) {
+        ++entries;
+    }
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || (failed && failed != std::errc::too_many_files_open)) {
+        return std::nullopt;
+    }
+    const auto most = static_cast<std::size_t>(limit.rlim_cur);
+    return descriptor_count{.open = failed ? most : entries - 1, .limit = most};
+}
 
 void write_process_metrics(exposition& out)
 {
@@ -88,10 +93,9 @@ void write_process_metrics(exposition& out)
     if (const auto boot = boot_time(), since = field(field_starttime); boot && since) {
         gauge(out, "process_start_time_seconds", "Start time of the process.", *boot + *since / ticks);
     }
-    gauge(out, "process_open_fds", "Open file descriptors.", open_descriptors());
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        gauge(out, "process_max_fds", "Limit of open file descriptors.", static_cast<double>(limit.rlim_cur));
+    if (const auto seen = count_descriptors()) {
+        gauge(out, "process_open_fds", "Open file descriptors.", static_cast<double>(seen->open));
+        gauge(out, "process_max_fds", "Limit of open file descriptors.", static_cast<double>(seen->limit));
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/app/site_check.hpp"
 
+#include "reachd/app/commands.hpp"
 #include "reachd/core/json.hpp"
 #include "reachd/core/site_report.hpp"
 #include "reachd/net/tls_probe.hpp"
@@ -82,6 +83,7 @@ result<void> keep_rows(plan& out, const std::vector<std::string>& only)
 
 struct check_run {
     std::shared_ptr<engine> work;
+    std::shared_ptr<self_watch> self;
     idle_depth ladders = idle_depth::bracket;
     bool interrupted = false;
 };
@@ -98,6 +100,7 @@ asio::awaitable<void> run_all(check_run& run, asio::signal_set& signals)
     co_await run.work->finish_inquiry();
     co_await run.work->finish_ladders();
     co_await run.work->stop(steady::now() + stop_time);
+    run.self->close();
     signals.cancel();
 }
 
@@ -187,7 +190,9 @@ result<check_result> run_site_check(std::shared_ptr<const plan> what, const chec
             options.row_done(run.work->what().rows[row].id, to_string(run.work->state().rows[row].state));
         }
     };
-    run.work = std::make_shared<engine>(context.get_executor(), fitting, *trust, listener);
+    run.self = std::make_shared<self_watch>(context.get_executor(), self_watch::handlers{});
+    run.work =
+        std::make_shared<engine>(context.get_executor(), fitting, *trust, listener, depth::located, run.self);
     run.ladders = options.ladders;
     if (options.quick || options.fast) {
         for (std::size_t i = 0; i < what->rows.size(); ++i) {
@@ -203,6 +208,7 @@ result<check_result> run_site_check(std::shared_ptr<const plan> what, const chec
     }
     task_group tasks{context.get_executor(), {}};
     asio::signal_set signals{context, SIGINT, SIGTERM};
+    tasks.spawn("self", run.self->run());
     tasks.spawn("check", run_all(run, signals));
     signals.async_wait([&run, &tasks](const boost::system::error_code& code, int) {
         if (!code) {
@@ -217,7 +223,7 @@ result<check_result> run_site_check(std::shared_ptr<const plan> what, const chec
         run.work->refresh();
     }
     return check_result{
-        .report = site_report(run.work->what(), run.work->state(), {.detail = options.detail}, wall_now()),
+        .report = present_report(*run.work, {.detail = options.detail}),
         .answer = run.work->state().state,
         .interrupted = run.interrupted,
         .warnings = std::move(warnings),

@@ -44,7 +44,7 @@ void status_notice::send_in_time()
     }
     free_at_ = now + spacing;
     told_ = wanted_;
-    notify_service_manager("STATUS=" + told_);
+    static_cast<void>(notify_service_manager("STATUS=" + told_));
 }
 
 } // namespace reachd

@@ -107,7 +107,7 @@ void progress_line::show(const progress& where)
     const auto filled = where.known == 0 ? 0 : bar_columns * where.done / where.known;
     const auto bar = std::string(filled, '#') + std::string(bar_columns - filled, '.');
     const auto text = fmt::format(
-        "[{}] {} of {} endpoints{}{}", bar, where.done, where.known, time_left(where, now - begun_),
+        "[{}] {} of {} steps{}{}", bar, where.done, where.known, time_left(where, now - begun_),
         ladders_left(where, now)
     );
     const auto columns = columns_of_terminal(STDERR_FILENO);

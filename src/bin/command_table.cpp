@@ -8,9 +8,11 @@ namespace reachd {
 namespace {
 
 constexpr std::string_view file_options[] = {
-    "--config",   "--catalogue-dir", "--runtime-dir", "--socket", "--output",
-    "--baseline", "--report",        "--log",         "before",   "after",
+    "--config",   "--catalogue-dir", "--runtime-dir", "--socket", "--output", "--baseline",
+    "--textfile", "--report",        "--log",         "before",   "after",
 };
+constexpr std::string_view row_options[] = {"--only", "--requirement", "requirement"};
+constexpr std::string_view catalogue_options[] = {"--catalogue"};
 
 // "TEXT:{json,text}" or "ENUM:value in {always->1,auto->0} OR {1,0}": the words in the first braces.
 std::vector<std::string> choices_of(const std::string& type)
@@ -42,9 +44,11 @@ command_option option_of(const CLI::Option& from)
         return std::ranges::find(out.names, name) != out.names.end() || from.get_name() == name;
     };
     const bool flag = from.get_items_expected_max() == 0;
-    out.takes = flag                                        ? argument::none
-              : std::ranges::any_of(file_options, is_named) ? argument::file
-                                                            : argument::other;
+    out.takes = flag                                             ? argument::none
+              : std::ranges::any_of(file_options, is_named)      ? argument::file
+              : std::ranges::any_of(row_options, is_named)       ? argument::row
+              : std::ranges::any_of(catalogue_options, is_named) ? argument::catalogue
+                                                                 : argument::other;
     return out;
 }
 

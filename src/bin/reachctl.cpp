@@ -3,8 +3,11 @@
 #include "reachd/app/cli.hpp"
 #include "reachd/core/report_formats.hpp"
 #include "reachd/core/rules.hpp"
+#include "reachd/core/version.hpp"
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
+#include <new>
 
 namespace {
 
@@ -27,6 +30,7 @@ enum takes : unsigned {
     pollers = 2,  // --format text|json|nagios|checkmk|collectd
     words = 4,    // what follows
     textfile = 8, // --textfile
+    rows = 16,    // requirements that follow
 };
 
 struct command {
@@ -44,7 +48,7 @@ constexpr command commands[] = {
     {"endpoint", reachd::command_endpoint, json | words, "one endpoint with all its evidence",
      "reachctl endpoint tcp 54.215.171.160 443"},
     {"watch", reachd::command_watch, nothing, "what changes, as it changes", "reachctl watch"},
-    {"probe", reachd::command_probe, json | words, "measure requirements now (none named: all)",
+    {"probe", reachd::command_probe, json | rows, "measure requirements now (none named: all)",
      "reachctl probe signaling maps"},
     {"reload", reachd::command_reload, nothing, "have the daemon read its files again", "reachctl reload"},
     {"catalogues", reachd::command_catalogues, json, "what the daemon measures, and why",
@@ -70,6 +74,9 @@ void add_query_options(CLI::App& app, const command& what, cli_query& query)
     }
     if (what.options & words) {
         app.add_option("what", query.words, "as in the example");
+    }
+    if (what.options & rows) {
+        app.add_option("requirement", query.words, "ids, or catalogue/id");
     }
 }
 
@@ -171,6 +178,13 @@ void add_acknowledge(CLI::App& app, cli_acknowledge& acknowledge)
     one->add_flag("--withdraw", acknowledge.withdraw, "take the note away");
 }
 
+// As the completions look for choices: "table, asa" -> "{table,asa}".
+std::string in_braces(std::string list)
+{
+    std::erase(list, ' ');
+    return '{' + list + '}';
+}
+
 void add_rules(CLI::App& app, cli_rules& rules)
 {
     auto* one = app.add_subcommand("rules", "what to ask the firewall team for");
@@ -181,7 +195,9 @@ void add_rules(CLI::App& app, cli_rules& rules)
     const auto known = [](const std::string& text) {
         return reachd::parse_rule_format(text) ? std::string{} : "one of " + reachd::rule_format_list();
     };
-    one->add_option("--format", rules.format, reachd::rule_format_list())->check(known);
+    one->add_option("--format", rules.format, reachd::rule_format_list())
+        ->check(known)
+        ->type_name(in_braces(reachd::rule_format_list()));
     one->add_option("--only", rules.only, "only this requirement; may be given again")
         ->allow_extra_args(false);
     one->add_option("--report", rules.report, "a file made by `reachctl check --format json`");
@@ -206,16 +222,18 @@ void add_completions(CLI::App& app, std::string& shell)
 {
     auto* one = app.add_subcommand("completions", "a script that completes these commands in a shell");
     one->footer("Example: reachctl completions bash > /etc/bash_completion.d/reachctl");
-    one->add_option("shell", shell, "bash, zsh or fish")
+    one->add_option("shell", shell, "bash, zsh or fish; rows or catalogues: the ids that the scripts ask for")
         ->required()
-        ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+        ->check(CLI::IsMember({"bash", "zsh", "fish", "rows", "catalogues"}));
 }
 
 } // namespace
 
-int main(int count, char** arguments)
+namespace {
+
+int run(int count, char** arguments)
 {
-    cli_common common{.version = REACHD_VERSION};
+    cli_common common{.version = reachd::program_version()};
     cli_check check;
     cli_idle idle;
     cli_history history;
@@ -230,7 +248,7 @@ int main(int count, char** arguments)
 
     CLI::App app{"Proves what a site can and cannot reach.\nExit codes: 0 ready, 2 not ready, 3 unproven or "
                  "no daemon, 64 wrong usage, 78 faulty files."};
-    app.set_version_flag("-V,--version", REACHD_VERSION);
+    app.set_version_flag("-V,--version", reachd::program_version());
     app.footer("Example: reachctl check");
     app.require_subcommand(1);
     app.fallthrough();
@@ -292,8 +310,11 @@ int main(int count, char** arguments)
         return command_support_bundle(common, bundle);
     }
     if (app.got_subcommand("completions")) {
-        const auto table = reachd::table_of(app, "reachctl");
-        return reachd::write_out(reachd::render_completions(table, *reachd::parse_shell(shell)), "");
+        const auto which = reachd::parse_shell(shell);
+        return which ? reachd::write_out(
+                           reachd::render_completions(reachd::table_of(app, "reachctl"), *which), ""
+                       )
+                     : reachd::command_completion_words(common, shell);
     }
     if (app.got_subcommand("explain")) {
         return command_explain(common, explain);
@@ -304,4 +325,16 @@ int main(int count, char** arguments)
         }
     }
     return reachd::exit_usage;
+}
+
+} // namespace
+
+int main(int count, char** arguments)
+{
+    try {
+        return run(count, arguments);
+    } catch (const std::bad_alloc&) {
+        std::fputs("reachctl: there is not enough memory for this\n", stderr);
+        return reachd::exit_unproven;
+    }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/app/log.hpp"
+#include "reachd/core/version.hpp"
 #include "reachd/reflector/process.hpp"
 
 #include <CLI/CLI.hpp>
@@ -8,12 +9,12 @@
 
 int main(int count, char** words)
 {
-    reachd::reflector::process_options options{.version = REACHD_VERSION};
+    reachd::reflector::process_options options{.version = reachd::program_version()};
     std::string format = "text";
     reachd::log_options log;
 
     CLI::App app{"Answers reachd from outside the site, also after a silence that it was asked to keep."};
-    app.set_version_flag("-V,--version", REACHD_VERSION);
+    app.set_version_flag("-V,--version", reachd::program_version());
     app.footer("Example: reachd-reflector --listen 192.0.2.1:3478 --key-file /etc/reachd/reflector.key");
     app.add_option("--listen", options.listen, "ADDRESS:PORT to serve, UDP and TCP; may be repeated");
     app.add_option("--alternate", options.alternate, "a second ADDRESS:PORT, for RFC 5780");

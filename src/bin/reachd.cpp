@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/app/daemon.hpp"
+#include "reachd/core/version.hpp"
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -7,12 +8,12 @@
 
 int main(int count, char** words)
 {
-    reachd::daemon_options options{.version = REACHD_VERSION};
+    reachd::daemon_options options{.version = reachd::program_version()};
     std::string format = "text";
     bool check_only = false;
 
     CLI::App app{"Probes every network destination that a site must reach, and says what it can prove."};
-    app.set_version_flag("-V,--version", REACHD_VERSION);
+    app.set_version_flag("-V,--version", reachd::program_version());
     app.footer("Example: reachd --config /etc/reachd/reachd.json --runtime-dir /run/reachd");
     app.add_option("--config", options.where.config, "the site's configuration");
     app.add_option("--catalogue-dir", options.where.catalogue_dirs, "where to look for catalogues first");

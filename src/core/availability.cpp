@@ -44,6 +44,18 @@ standing standing_of(std::string_view state)
                                                    : standing::unproven;
 }
 
+std::vector<state_point> drop_overtaken(std::vector<state_point> points)
+{
+    std::ranges::sort(points, {}, &state_point::record);
+    auto earliest = wall_time::max(); // of those written later
+    for (auto one = points.rbegin(); one != points.rend(); ++one) {
+        earliest = std::min(earliest, one->at);
+        one->record = one->at > earliest ? 0 : one->record;
+    }
+    std::erase_if(points, [](const state_point& one) { return one.record == 0; });
+    return points;
+}
+
 std::vector<state_span> make_timeline(
     std::span<const state_point> points, std::span<const watch_span> watched, wall_time from, wall_time to
 )

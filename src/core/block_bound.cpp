@@ -25,6 +25,8 @@ double tail(std::uint64_t blocked, std::uint64_t n, double p)
     const auto last = static_cast<double>(blocked);
     double term = std::exp(log_choose(total, last) + last * std::log(p) + (total - last) * std::log1p(-p));
     double sum = 0;
+    // k is a whole number below 2^53, so that --k is exact.
+    // NOLINTNEXTLINE(bugprone-float-loop-counter)
     for (double k = last; k >= 0 && term > sum * negligible; --k) {
         sum += term;
         term *= k / (total - k + 1) * (1 - p) / p; // choose(n, k - 1) from choose(n, k)

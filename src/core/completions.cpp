@@ -29,9 +29,26 @@ std::string names_of(const std::vector<command_option>& options)
     return out;
 }
 
+// What the shell runs for words that only the files know; "" for words that are known here.
+std::string asked_of_program(const std::string& program, argument takes)
+{
+    return takes == argument::row       ? program + " completions rows 2>/dev/null"
+         : takes == argument::catalogue ? program + " completions catalogues 2>/dev/null"
+                                        : std::string{};
+}
+
 // --- bash ---
 
-void add_bash_values(std::string& out, const std::string& command, const std::vector<command_option>& options)
+std::string bash_words(const std::string& program, const command_option& one)
+{
+    const auto asked = asked_of_program(program, one.takes);
+    return asked.empty() ? quoted(fmt::format("{}", fmt::join(one.choices, " "))) : "\"$(" + asked + ")\"";
+}
+
+void add_bash_values(
+    std::string& out, const std::string& program, const std::string& command,
+    const std::vector<command_option>& options
+)
 {
     for (const auto& one : options) {
         if (one.takes == argument::none || one.names.empty()) {
@@ -41,12 +58,10 @@ void add_bash_values(std::string& out, const std::string& command, const std::ve
         for (const auto& name : one.names) {
             pattern += (pattern.empty() ? "" : "|") + command + ":" + name;
         }
-        const auto reply = one.takes == argument::file
-                             ? std::string{"compopt -o default; COMPREPLY=()"}
-                             : fmt::format(
-                                   "COMPREPLY=($(compgen -W {} -- \"$current\"))",
-                                   quoted(fmt::format("{}", fmt::join(one.choices, " ")))
-                               );
+        const auto reply =
+            one.takes == argument::file
+                ? std::string{"compopt -o default; COMPREPLY=()"}
+                : fmt::format("COMPREPLY=($(compgen -W {} -- \"$current\"))", bash_words(program, one));
         out += fmt::format("        {}) {}; return ;;\n", pattern, reply);
     }
 }
@@ -58,19 +73,19 @@ std::string bash_script(const command_table& table)
     std::string words;
     for (const auto& one : table.commands) {
         commands += (commands.empty() ? "" : " ") + one.name;
-        add_bash_values(values, one.name, one.options);
+        add_bash_values(values, table.program, one.name, one.options);
         std::string plain;
         bool files = false;
         for (const auto& each : one.positionals) {
-            plain += (plain.empty() ? "" : " ") + fmt::format("{}", fmt::join(each.choices, " "));
+            plain += (plain.empty() ? "" : "' '") + bash_words(table.program, each);
             files = files || each.takes == argument::file;
         }
         words += fmt::format(
-            "        {}) options={}; plain={}; files={} ;;\n", one.name, quoted(names_of(one.options)),
-            quoted(plain), files ? "yes" : ""
+            "        {}) options={}; plain={}; files={} ;;\n", one.name, quoted(names_of(one.options)), plain,
+            files ? "yes" : ""
         );
     }
-    add_bash_values(values, "*", table.options);
+    add_bash_values(values, table.program, "*", table.options);
     return fmt::format(
         R"(# bash completion of {0}, made by `{0} completions bash`
 _{0}()
@@ -113,8 +128,11 @@ std::string zsh_escaped(std::string_view text, std::string_view which)
     return out;
 }
 
-std::string zsh_values(const command_option& one)
+std::string zsh_values(const std::string& program, const command_option& one)
 {
+    if (const auto asked = asked_of_program(program, one.takes); !asked.empty()) {
+        return ":value:{compadd -- ${(f)\"$(" + asked + ")\"}}";
+    }
     if (one.takes == argument::file) {
         return ":file:_files";
     }
@@ -124,18 +142,21 @@ std::string zsh_values(const command_option& one)
     return one.choices.empty() ? ":value: " : fmt::format(":value:({})", fmt::join(one.choices, " "));
 }
 
-std::string zsh_arguments(const std::vector<command_option>& options, std::string_view left)
+std::string
+zsh_arguments(const std::string& program, const std::vector<command_option>& options, std::string_view left)
 {
     std::string out;
     for (const auto& one : options) {
         for (const auto& name : one.names) {
             out += fmt::format(
                 " \\\n{}{}", left,
-                quoted(fmt::format("*{}[{}]{}", name, zsh_escaped(one.help, "[]:\\"), zsh_values(one)))
+                quoted(
+                    fmt::format("*{}[{}]{}", name, zsh_escaped(one.help, "[]:\\"), zsh_values(program, one))
+                )
             );
         }
         if (one.names.empty()) {
-            const auto values = zsh_values(one);
+            const auto values = zsh_values(program, one);
             out += fmt::format(
                 " \\\n{}{}", left,
                 quoted("*:" + zsh_escaped(one.help, ":\\") + values.substr(values.find(':', 1)))
@@ -153,9 +174,9 @@ std::string zsh_script(const command_table& table)
         names += "        " + quoted(one.name + ":" + zsh_escaped(one.help, ":\\")) + '\n';
         cases += fmt::format(
             "                {})\n                    _arguments{}{}{} ;;\n", one.name,
-            zsh_arguments(one.options, "                        "),
-            zsh_arguments(one.positionals, "                        "),
-            zsh_arguments(table.options, "                        ")
+            zsh_arguments(table.program, one.options, "                        "),
+            zsh_arguments(table.program, one.positionals, "                        "),
+            zsh_arguments(table.program, table.options, "                        ")
         );
     }
     return fmt::format(
@@ -182,24 +203,27 @@ else
     compdef _{0} {0}
 fi
 )",
-        table.program, names, zsh_arguments(table.options, "        "), cases
+        table.program, names, zsh_arguments(table.program, table.options, "        "), cases
     );
 }
 
 // --- fish ---
 
-std::string fish_option(const std::string& begin, const command_option& one)
+std::string fish_option(const std::string& program, const std::string& begin, const command_option& one)
 {
+    const auto asked = asked_of_program(program, one.takes);
     auto out = begin;
     for (const auto& name : one.names) {
         out += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
     }
     if (one.takes == argument::file) {
         out += " -r -F";
-    } else if (one.takes == argument::other && !one.names.empty()) {
+    } else if (one.takes != argument::none && !one.names.empty()) {
         out += " -x";
     }
-    if (!one.choices.empty()) {
+    if (!asked.empty()) {
+        out += " -a " + quoted('(' + asked + ')');
+    } else if (!one.choices.empty()) {
         out += " -a " + quoted(fmt::format("{}", fmt::join(one.choices, " ")));
     }
     return out + " -d " + quoted(one.help) + '\n';
@@ -212,19 +236,19 @@ std::string fish_script(const command_table& table)
     );
     const auto begin = "complete -c " + table.program;
     for (const auto& one : table.options) {
-        out += fish_option(begin, one);
+        out += fish_option(table.program, begin, one);
     }
     for (const auto& one : table.commands) {
         out += fmt::format("{} -n __fish_use_subcommand -a {} -d {}\n", begin, one.name, quoted(one.help));
         const auto within = fmt::format("{} -n '__fish_seen_subcommand_from {}'", begin, one.name);
         for (const auto& each : one.options) {
-            out += fish_option(within, each);
+            out += fish_option(table.program, within, each);
         }
         for (const auto& each : one.positionals) {
             if (each.takes == argument::file) {
                 out += within + " -F\n";
-            } else if (!each.choices.empty()) {
-                out += fish_option(within, each);
+            } else if (!each.choices.empty() || each.takes != argument::other) {
+                out += fish_option(table.program, within, each);
             }
         }
     }

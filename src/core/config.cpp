@@ -330,24 +330,25 @@ void read_inbound(object_reader rows, config& into)
     }
     for (const auto& [name, unused] : rows.value().items()) {
         auto reader = rows.child(name);
-        reader.allow({"service", "public", "not_needed"});
+        reader.allow({"service", "public"});
         inbound_config one;
-        one.not_needed = read_filled(reader, "not_needed");
-        if (reader.has("not_needed")) {
-            if (reader.has("service") || reader.has("public")) {
-                reader.fault("not_needed", "says that there is no service, and so it stands alone");
-            }
-            into.inbound.emplace(name, one);
-            continue;
-        }
-        reader.require(
-            "service",
-            "address and port of the service, as this machine reaches it; or 'not_needed': why there is "
-            "none at this site"
-        );
+        reader.require("service", "address and port of the service, as this machine reaches it");
         one.service = read_service(reader, "service").value_or(socket_address{});
         one.published = read_service(reader, "public");
         into.inbound.emplace(name, one);
+    }
+}
+
+void read_not_needed(object_reader reader, config& into)
+{
+    if (reader.value().size() > max_inbound) {
+        reader.fault(
+            "", fmt::format("must have at most {} entries, not {}", max_inbound, reader.value().size())
+        );
+        return;
+    }
+    for (const auto& [name, unused] : reader.value().items()) {
+        into.not_needed.emplace(name, read_filled(reader, name));
     }
 }
 
@@ -385,6 +386,9 @@ void read_sections(object_reader& root, config& into)
     if (root.has("inbound")) {
         read_inbound(root.child("inbound"), into);
     }
+    if (root.has("not_needed")) {
+        read_not_needed(root.child("not_needed"), into);
+    }
     if (root.has("idle")) {
         auto reader = root.child("idle");
         reader.allow({"udp_rungs_s", "tcp_rungs_s", "longest_s"});
@@ -407,19 +411,19 @@ void read_sections(object_reader& root, config& into)
 
 } // namespace
 
-parsed<config> parse_config(std::string_view text, std::string_view file)
+config_reading read_config(std::string_view text, std::string_view file)
 {
     const auto document = parse_json(text, file, comments::allowed);
     if (!document) {
-        return std::unexpected{document.error()};
+        return {{}, document.error()};
     }
-    file_faults faults;
+    config_reading out;
+    auto& [result, faults] = out;
     object_reader root{*document, document->value, "", std::string{file}, faults};
     root.allow(
         {"site", "catalogues", "values", "vantages", "schedule", "limits", "reflectors", "history", "idle",
-         "path", "inbound", "tls", "http"}
+         "path", "inbound", "not_needed", "tls", "http"}
     );
-    config result;
     if (root.has("site")) {
         result.site = read_filled(root, "site");
         if (result.site.size() > max_site_bytes) {
@@ -439,11 +443,17 @@ parsed<config> parse_config(std::string_view text, std::string_view file)
     }
     read_reflectors(root, result);
     read_sections(root, result);
-    if (!faults.empty()) {
-        std::ranges::stable_sort(faults, {}, &file_fault::line);
-        return std::unexpected{std::move(faults)};
+    std::ranges::stable_sort(faults, {}, &file_fault::line);
+    return out;
+}
+
+parsed<config> parse_config(std::string_view text, std::string_view file)
+{
+    auto read = read_config(text, file);
+    if (!read.faults.empty()) {
+        return std::unexpected{std::move(read.faults)};
     }
-    return result;
+    return std::move(read.value);
 }
 
 } // namespace reachd

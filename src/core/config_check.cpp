@@ -38,6 +38,9 @@ public:
         for (const auto& [name, unused] : site.inbound) {
             check_inbound(name, fmt::format("/inbound/{}", pointer_token(name)));
         }
+        for (const auto& [name, unused] : site.not_needed) {
+            check_row(name, fmt::format("/not_needed/{}", pointer_token(name)));
+        }
         std::ranges::stable_sort(faults_, {}, &file_fault::line);
         return std::move(faults_);
     }
@@ -99,14 +102,32 @@ private:
                 }
             }
         }
+        check_among(rows, "inbound row", name, pointer);
+    }
+
+    void check_among(
+        const std::vector<std::string>& rows, std::string_view what, const std::string& name,
+        const std::string& pointer
+    )
+    {
         if (std::ranges::find(rows, name) == rows.end()) {
-            const std::vector<std::string_view> names{rows.begin(), rows.end()};
             const auto message = fmt::format(
-                "there is no inbound row {}{}; the key is CATALOGUE/REQUIREMENT", in_quotes(name),
-                suggestion(name, names)
+                "there is no {} {}{}; the key is CATALOGUE/REQUIREMENT", what, in_quotes(name),
+                suggestion(name, {rows.begin(), rows.end()})
             );
             note(pointer, message, errc::not_found);
         }
+    }
+
+    void check_row(const std::string& name, const std::string& pointer)
+    {
+        std::vector<std::string> rows;
+        for (const auto& one : *known_) {
+            for (const auto& need : one.requirements) {
+                rows.push_back(one.id + "/" + need.id);
+            }
+        }
+        check_among(rows, "row", name, pointer);
     }
 
     void check_value(value_type type, const std::vector<std::string>& texts, const std::string& pointer)

@@ -170,7 +170,9 @@ json outbound_json(const plan& what, const outbound_row& row, sums& all)
     return {
         {"transport", to_string(row.transport)},
         {"ports", to_text(row.ports)},
-        {"payload_bytes", row.transport == transport::udp ? json(udp_payload.size()) : json(nullptr)},
+        {"payload_bytes", row.transport == transport::udp
+                              ? json(row.payload.empty() ? udp_payload.size() : row.payload.size())
+                              : json(nullptr)},
         {"targets", std::move(targets)},
         {"samples", std::move(blocks)},
         {"look_ups", row.names},

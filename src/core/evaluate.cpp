@@ -123,6 +123,20 @@ wall_time since_when(const std::optional<remembered<Answer>>& before, Answer sta
     return before && before->state == state ? before->since : now;
 }
 
+// After the start: some row that rounds are made of has not been measured yet.
+bool is_measured_anew(const plan& what, const site_state& site)
+{
+    for (std::size_t i = 0; i < site.rows.size(); ++i) {
+        const auto& row = what.rows[i];
+        const bool has_rounds = std::holds_alternative<outbound_row>(row.what) ||
+                                (row.here && !std::holds_alternative<idle_timer>(row.what));
+        if (has_rounds && row.not_configured.empty() && !site.rows[i].measured_once) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // First-hand verdicts; answers those of before, to compare with.
 std::vector<std::vector<verdict>> judge_all(const plan& what, site_state& site)
 {
@@ -240,6 +254,17 @@ const char* to_string(row_answer value)
     return "?";
 }
 
+std::optional<row_answer> parse_row_answer(std::string_view word)
+{
+    using enum row_answer;
+    for (const auto one : {pass, fail, unproven, not_configured}) {
+        if (word == to_string(one)) {
+            return one;
+        }
+    }
+    return std::nullopt;
+}
+
 const char* to_string(site_answer value)
 {
     switch (value) {
@@ -305,6 +330,9 @@ std::vector<row_change> evaluate(const plan& what, site_state& site, wall_time n
             take_back(row, before[i]);
             continue;
         }
+        // Of a ladder only its own result tells.
+        row.measured_once =
+            row.measured_once || (row.checked && !std::holds_alternative<idle_timer>(what.rows[i].what));
         const auto* out = std::get_if<outbound_row>(&what.rows[i].what);
         mark_needed(out, row.endpoints);
         for (std::size_t k = 0; k < row.endpoints.size(); ++k) {
@@ -339,7 +367,7 @@ std::vector<row_change> evaluate(const plan& what, site_state& site, wall_time n
         if (state == row_answer::pass) {
             row.acknowledged.reset();
         }
-        if (state == row_answer::pass || state == row_answer::fail) {
+        if (state == row_answer::pass || state == row_answer::fail || row.measured_once) {
             row.before_start.reset();
         }
         row.state = state;
@@ -351,11 +379,16 @@ std::vector<row_change> evaluate(const plan& what, site_state& site, wall_time n
     if (state != site.state || site.since == wall_time{}) {
         site.since = since_when(site.before_start, state, now);
     }
-    if (state != site_answer::unproven) {
+    if (!is_measured_anew(what, site)) {
         site.before_start.reset();
     }
     site.state = state;
     site.sentence = site_sentence(what, site);
+    if (const auto first = advice_where_nothing_gets_out(site); !first.empty()) {
+        for (auto& row : site.rows) {
+            row.advice = row.state == row_answer::fail ? first : row.advice;
+        }
+    }
     return changes;
 }
 

@@ -112,7 +112,7 @@ std::vector<round_sample> compact(const std::vector<round_sample>& fine, sample_
 
 std::size_t history_batch::size() const
 {
-    return records.size() + samples.size() + sightings.size() + notes.size();
+    return records.size() + samples.size() + sightings.size() + notes.size() + visits.size();
 }
 
 } // namespace reachd

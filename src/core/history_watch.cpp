@@ -12,6 +12,9 @@ namespace {
 // A sighting is written again when it is this much older than the last one: nobody asks for more.
 constexpr std::chrono::hours sighting_interval{1};
 
+// So is a visit: it counts for days (inbound_result.hpp).
+constexpr std::chrono::minutes visit_interval{5};
+
 row_key key_of(const plan_row& what)
 {
     return {what.catalogue, what.id};
@@ -65,7 +68,12 @@ group_key key_of(const endpoint_state& one, const std::string& before)
 
 } // namespace
 
-history_watch::history_watch(history_memory before) : before_{std::move(before)}, notes_{before_.notes} {}
+history_watch::history_watch(history_memory before) : before_{std::move(before)}, notes_{before_.notes}
+{
+    for (const auto& one : before_.visits) {
+        visited_[{row_key{one.catalogue, one.requirement}, one.source}] = one.at;
+    }
+}
 
 void history_watch::add_endpoints(
     history_batch& into, known_row& known, const plan_row& what, const site_state& site, const row_state& row,
@@ -187,13 +195,28 @@ history_batch history_watch::row_changed(
     return out;
 }
 
+// Those whose time has come are written again in any case.
+void history_watch::forget_sightings(wall_time now)
+{
+    std::erase_if(sighted_, [now](const auto& one) {
+        return now - one.second >= sighting_interval || now < one.second;
+    });
+    if (sighted_.size() >= most_sighted) {
+        sighted_.clear();
+    }
+}
+
 void history_watch::add_sightings(history_batch& into, const row_state& row, wall_time now)
 {
     for (const auto& one : row.endpoints) {
         if (one.name.empty() || !one.address) {
             continue;
         }
-        auto& last = sighted_[{one.name, to_text(*one.address)}];
+        sighting_key key{one.name, to_text(*one.address)};
+        if (sighted_.size() >= most_sighted && !sighted_.contains(key)) {
+            forget_sightings(now);
+        }
+        auto& last = sighted_[std::move(key)];
         if (last == wall_time{} || now - last >= sighting_interval || now < last) {
             last = now;
             into.sightings.push_back(
@@ -236,7 +259,9 @@ history_batch history_watch::rows_at_rest(const plan& what, const site_state& si
 history_batch history_watch::site_drawn(const site_state& site, wall_time now)
 {
     history_batch out;
-    if (site_ == site.state) {
+    // What was so before the start is not over because it has not been looked at yet.
+    const bool not_looked_at = site.before_start && site.state == site_answer::unproven;
+    if (site_ == site.state || not_looked_at) {
         return out;
     }
     std::string before = site_ ? to_string(*site_) : "";
@@ -281,6 +306,24 @@ history_batch history_watch::notes_changed(const plan& what, const site_state& s
             notes_[key] = *note;
         } else {
             notes_.erase(known);
+        }
+    }
+    return out;
+}
+
+history_batch history_watch::visits_noted(const plan& what, const site_state& site)
+{
+    history_batch out;
+    for (std::size_t i = 0; i < what.rows.size(); ++i) {
+        const auto key = key_of(what.rows[i]);
+        for (const auto& one : site.rows[i].inbound.visits) {
+            const auto known = visited_.find({key, one.source});
+            const bool is_new =
+                known == visited_.end() || one.at - known->second >= visit_interval || one.at < known->second;
+            if (is_new) {
+                visited_[{key, one.source}] = one.at;
+                out.visits.push_back({key.first, key.second, one.source, one.at});
+            }
         }
     }
     return out;

@@ -7,8 +7,11 @@
 namespace reachd {
 namespace {
 
-constexpr double linux_burst = 5;         // six, less one that something else may have used
-constexpr double linux_rate = 1;          // a second
+constexpr double linux_burst = 5; // six, less one that something else may have used
+constexpr double linux_rate = 1;  // a second
+// Looks at what may go are this far apart where the site is large or the machine busy: what a hop gives
+// meanwhile may go at the next one, but no more at once than a Linux router's bucket holds.
+constexpr double between_looks_s = 0.15;
 constexpr milliseconds burst_spread{150}; // until the last of many that were sent at once has come to its hop
 
 constexpr std::size_t targets_known = 4096; // then it begins anew
@@ -25,7 +28,7 @@ void look_at(time_point when, hop_pacer::choice& out)
 hop_pacer::hop_pacer(unsigned icmp_per_hop_per_s)
     : lifted_{icmp_per_hop_per_s == 0},
       per_second_{lifted_ ? linux_rate : static_cast<double>(icmp_per_hop_per_s)},
-      burst_{lifted_ ? linux_burst : 1}
+      burst_{lifted_ ? linux_burst : std::min(1 + per_second_ * between_looks_s, linux_burst)}
 {
 }
 
@@ -50,7 +53,7 @@ double hop_pacer::share_of(const endpoint& target)
 double hop_pacer::refill(budget& one, time_point now) const
 {
     if (one.at == time_point{}) {
-        one.tokens = burst_;
+        one.tokens = lifted_ ? burst_ : 1;
         one.at = now;
     } else if (now > one.at) {
         const std::chrono::duration<double> passed = now - one.at;

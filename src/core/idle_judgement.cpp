@@ -158,7 +158,7 @@ idle_conformity conformity_of(idle_class which, const idle_judgement& judged)
         return idle_conformity::below;
     }
     if (judged.held && *judged.held >= least) {
-        const bool more = which != idle_class::tcp && *judged.held >= 5min;
+        const bool more = which != idle_class::tcp && *judged.held >= std::chrono::minutes{5};
         return more ? idle_conformity::recommended : idle_conformity::meets;
     }
     return idle_conformity::unknown;
@@ -242,6 +242,7 @@ const char* to_string(idle_answer value)
 std::vector<idle_rung> repeat_rungs(const idle_judgement& judged, unsigned turn)
 {
     std::vector<idle_rung> out;
+    out.reserve(judged.again.size());
     for (const auto hold : judged.again) {
         out.push_back({.hold = hold, .turn = turn});
     }

@@ -33,7 +33,7 @@ std::vector<seconds> silences(const idle_need& need)
                                             : need.rungs.back();
     std::erase_if(all, [&](seconds one) { return one > longest; });
     all.insert(all.end(), {need.required - guard, need.required, need.required + guard});
-    std::erase_if(all, [](seconds one) { return one <= 0s; });
+    std::erase_if(all, [](seconds one) { return one <= seconds::zero(); });
     std::ranges::sort(all);
     const auto twice = std::ranges::unique(all);
     all.erase(twice.begin(), twice.end());

@@ -10,10 +10,9 @@ namespace {
 
 constexpr unsigned flows_each = 2;      // one packet that gets lost decides nothing
 constexpr unsigned most_unanswered = 3; // the fourth keep-alive cuts Linux's timer to 300 s (tcp_max_retrans)
-constexpr int refreshes_usual = 2;
-constexpr int hold_percent = 130; // of the silence that was lost
-constexpr int usual_percent = 40; // of it, between two refreshes
-constexpr int safe_percent = 80;  // of the silence that was survived
+constexpr int hold_percent = 130;       // of the silence that was lost
+constexpr int usual_percent = 40;       // of it, between two refreshes
+constexpr int safe_percent = 80;        // of the silence that was survived
 
 enum class trial_answer : std::uint8_t {
     held,

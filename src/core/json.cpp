@@ -65,8 +65,10 @@ private:
 // Builds the document from the parser's events and refuses what the parser lets through.
 class document_builder final : public nlohmann::json_sax<json> {
 public:
-    document_builder(std::string_view text, std::string_view file, reading_position& position)
-        : text_{text}, file_{file}, position_{&position}
+    document_builder(
+        std::string_view text, std::string_view file, reading_position& position, comments policy
+    )
+        : text_{text}, file_{file}, position_{&position}, keeps_lines_{policy == comments::allowed}
     {
     }
 
@@ -102,7 +104,9 @@ public:
         if (open_.back().value->contains(name)) {
             const auto first = document_.line_of(pointer_ + "/" + pointer_token(name));
             return refuse(
-                fmt::format("the key {} is already on line {}", in_quotes(name), first), errc::invalid
+                first == 0 ? fmt::format("the key {} stands there twice", in_quotes(name))
+                           : fmt::format("the key {} is already on line {}", in_quotes(name), first),
+                errc::invalid
             );
         }
         key_ = std::move(name);
@@ -149,7 +153,7 @@ private:
             }
         }
         *slot = std::move(value);
-        if (pointer_.size() <= max_line_pointer_bytes) {
+        if (keeps_lines_ && pointer_.size() <= max_line_pointer_bytes) {
             document_.lines.emplace(pointer_, position_->line());
         }
         return slot;
@@ -188,6 +192,7 @@ private:
     std::string_view text_;
     std::string_view file_;
     reading_position* position_;
+    bool keeps_lines_;
     json_document document_;
     std::vector<level> open_;
     std::string pointer_;           // of the innermost open container
@@ -231,7 +236,7 @@ parsed<json_document> parse_json(std::string_view text, std::string_view file, c
         );
     }
     reading_position position{text};
-    document_builder builder{text, file, position};
+    document_builder builder{text, file, position, policy};
     json::sax_parse(
         reading_iterator{text, 0, position}, reading_iterator{text, text.size(), position}, &builder,
         json::input_format_t::json, true, policy == comments::allowed

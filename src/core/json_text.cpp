@@ -106,11 +106,56 @@ std::string bare_detail(std::string_view what)
     return std::string{detail.substr(0, detail.find("; last read"))};
 }
 
+// The character at `at` of what is UTF-8, and its bytes.
+std::pair<char32_t, std::size_t> character_at(std::string_view text, std::size_t at)
+{
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[at + i]); };
+    if (byte(0) < 0x80) {
+        return {byte(0), 1};
+    }
+    const std::size_t length = byte(0) >= 0xF0 ? 4 : byte(0) >= 0xE0 ? 3 : 2;
+    if (at + length > text.size()) {
+        return {byte(0), 1};
+    }
+    auto value = static_cast<char32_t>(byte(0) & (0xFFU >> (length + 1)));
+    for (std::size_t i = 1; i < length; ++i) {
+        value = (value << 6) | (byte(i) & 0x3FU);
+    }
+    return {value, length};
+}
+
+// What a terminal obeys or hides, as printable() has it; the library itself escapes what is below 0x20.
+bool is_unseen(char32_t value)
+{
+    return (value >= 0x7F && value < 0xA0) || (value >= 0x200B && value <= 0x200F) ||
+           (value >= 0x2028 && value <= 0x202E) || (value >= 0x2060 && value <= 0x206F) || value == 0xFEFF ||
+           value == 0x061C;
+}
+
+// These stand inside texts alone, where an escape means the same: the words of a peer must not act on the
+// terminal of who looks at the JSON.
+std::string escape_unseen(std::string text)
+{
+    constexpr std::string_view leads{"\x7F\xC2\xD8\xE2\xEF"}; // with which they begin
+    std::string out;
+    std::size_t done = 0;
+    for (auto at = text.find_first_of(leads); at != std::string::npos;
+         at = text.find_first_of(leads, at + 1)) {
+        const auto [value, bytes] = character_at(text, at);
+        if (is_unseen(value)) {
+            out.append(text, done, at - done);
+            out += fmt::format("\\u{:04x}", static_cast<std::uint32_t>(value));
+            done = at + bytes;
+        }
+    }
+    return done == 0 ? text : out.append(text, done);
+}
+
 } // namespace
 
 std::string dump(const json& value, int indent)
 {
-    return value.dump(indent, ' ', false, json::error_handler_t::replace);
+    return escape_unseen(value.dump(indent, ' ', false, json::error_handler_t::replace));
 }
 
 std::string pointer_token(std::string_view key)

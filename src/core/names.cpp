@@ -5,9 +5,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
+#include <ranges>
 
 namespace reachd {
 namespace {
+
+constexpr std::size_t most_addresses = 64; // of a name: four times what the largest services have
+constexpr std::size_t most_told = 16;      // addresses of an answer in a sentence
 
 std::vector<ip_address> sorted_addresses(const dns_answer& answer)
 {
@@ -30,6 +34,23 @@ void collect(const dns_answer& answer, std::vector<name_address>& into)
             found->servers.push_back(answer.server);
         }
     }
+}
+
+// A DNS server decides whom we send packets to: one that names thousands must not make us scan them. Always
+// the same ones are left, in whatever order it names them.
+void bound_addresses(const name_lookup& lookup, name_verdict& out)
+{
+    if (out.addresses.size() <= most_addresses) {
+        return;
+    }
+    std::ranges::sort(out.addresses, {}, &name_address::address);
+    out.addresses.resize(most_addresses);
+    out.findings.push_back(
+        fmt::format(
+            "{}: DNS names more than {} addresses, which no single service needs: only {} of them are probed",
+            lookup.name, most_addresses, most_addresses
+        )
+    );
 }
 
 verdict forged(const name_address& where)
@@ -140,10 +161,12 @@ std::string describe(const dns_answer& answer)
     switch (answer.status) {
     case dns_status::answered: {
         std::vector<std::string> list;
-        for (const auto& one : sorted_addresses(answer)) {
+        const auto sorted = sorted_addresses(answer);
+        for (const auto& one : sorted | std::views::take(most_told)) {
             list.push_back(to_text(one));
         }
-        return fmt::format("{}", fmt::join(list, " "));
+        const auto more = sorted.size() - list.size();
+        return fmt::format("{}{}", fmt::join(list, " "), more > 0 ? fmt::format(" and {} more", more) : "");
     }
     case dns_status::no_such_name: return "no such name (NXDOMAIN)";
     case dns_status::no_address: return "the name has no address";
@@ -164,6 +187,7 @@ name_verdict judge_name(const name_lookup& lookup, bool private_answers)
     for (const auto& one : lookup.servers) {
         collect(one, out.addresses);
     }
+    bound_addresses(lookup, out);
     if (!private_answers) {
         for (auto& one : out.addresses) {
             if (is_special_purpose(one.address)) {

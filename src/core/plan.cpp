@@ -158,16 +158,6 @@ plan_row make_row(const catalogue& from, const requirement& need, const value_so
     return row;
 }
 
-void put_here(plan_row& row, const inbound_config& here)
-{
-    if (here.not_needed.empty()) {
-        row.here = here;
-        return;
-    }
-    row.needed = false;
-    row.not_configured = "not needed here, says the configuration: " + here.not_needed;
-}
-
 } // namespace
 
 const catalogue& plan::catalogue_of(const plan_row& row) const
@@ -193,9 +183,14 @@ plan make_plan(config site, const std::vector<catalogue>& known)
         const value_source values{site, *found};
         for (const auto& need : found->requirements) {
             out.rows.push_back(make_row(*found, need, values));
-            const auto here = site.inbound.find(id + "/" + need.id);
-            if (here != site.inbound.end()) {
-                put_here(out.rows.back(), here->second);
+            auto& row = out.rows.back();
+            const auto name = id + "/" + need.id;
+            if (const auto here = site.inbound.find(name); here != site.inbound.end()) {
+                row.here = here->second;
+            }
+            if (const auto why = site.not_needed.find(name); why != site.not_needed.end()) {
+                row.needed = false;
+                row.not_configured = "not needed here, says the configuration: " + why->second;
             }
         }
     }

@@ -9,7 +9,9 @@
 namespace reachd {
 namespace {
 
-constexpr std::string_view secret_words[] = {"secret", "key", "password", "token"};
+constexpr std::string_view secret_words[] = {
+    "secret", "key", "pass", "token", "psk", "credential", "community", "auth", "pin",
+};
 constexpr std::string_view left_out = "(left out)";
 
 bool speaks_of_a_secret(std::string_view key)
@@ -60,6 +62,33 @@ nlohmann::json without_secrets(const nlohmann::json& value)
     return out;
 }
 
+// One word of hexadecimal digits, dots and colons: "10.77.1.2:40088", or the end of "src:10.77.1.2".
+std::string address_mask::masked(std::string_view word)
+{
+    std::string out;
+    for (std::size_t at = 0; at < word.size();) {
+        const auto rest = word.substr(at);
+        const auto length = address_length(rest);
+        const auto address = length > 0 ? parse_address(rest.substr(0, length)) : std::nullopt;
+        if (address && is_special_purpose(*address)) {
+            const auto [found, added] =
+                names_.try_emplace(to_text(*address), fmt::format("site-address-{}", names_.size() + 1));
+            out += found->second;
+            at += length;
+        } else if (address) { // a public one stays, and what is part of it is no address of its own
+            out += rest.substr(0, length);
+            at += length;
+        } else {
+            // An address begins after a colon that does not belong to it, or not at all.
+            const auto colon = rest.find(':');
+            const auto taken = colon == std::string_view::npos ? rest.size() : colon + 1;
+            out += rest.substr(0, taken);
+            at += taken;
+        }
+    }
+    return out;
+}
+
 std::string address_mask::apply(std::string_view text)
 {
     std::string out;
@@ -70,18 +99,9 @@ std::string address_mask::apply(std::string_view text)
         }
         if (at == begin) {
             out += text[at++];
-            continue;
+        } else {
+            out += masked(text.substr(begin, at - begin));
         }
-        const auto word = text.substr(begin, at - begin);
-        const auto length = address_length(word);
-        const auto address = length > 0 ? parse_address(word.substr(0, length)) : std::nullopt;
-        if (!address || !is_special_purpose(*address)) {
-            out += word;
-            continue;
-        }
-        const auto [found, added] =
-            names_.try_emplace(to_text(*address), fmt::format("site-address-{}", names_.size() + 1));
-        out += found->second + std::string{word.substr(length)};
     }
     return out;
 }

@@ -33,6 +33,9 @@ std::string line_of(const json& report, const row_view& which, const json& run)
     const bool whole = run.is_null();
     const auto of_run = [&](const char* key) { return whole ? std::string{} : text_at(run, key); };
     const bool needed = whole || !run.contains("needed") || is_true(run, "needed");
+    // What to do is about those runs that make the row what it is.
+    const bool concerned =
+        whole || (needed && of_run("result") == text_at(row, "state") && of_run("result") != "pass");
     const std::string fields[] = {
         text_at(report, "site"),
         text_at(report, "generated"),
@@ -54,8 +57,8 @@ std::string line_of(const json& report, const row_view& which, const json& run)
         of_run("blame"),
         whole ? std::string{} : where_words(object_at(run, "where")),
         whole ? text_at(row, "sentence") : of_run("sentence"),
-        text_at(row, "advice"),
-        text_at(row, "ask"),
+        concerned ? text_at(row, "advice") : std::string{},
+        concerned ? ask_words(row) : std::string{},
         text_at(row, "since"),
     };
     static_assert(std::size(fields) == std::size(columns));

@@ -181,12 +181,12 @@ void add_group(sheet& out, const endpoint_group& group)
         const auto how = how_asked(seen);
         const auto source = text_at(seen, "source");
         out.line(
-            2,
-            fmt::format(
-                "{} {} {}{}{}: {} ({})", time_words(text_at(seen, "at")), probe_words(text_at(seen, "probe")),
-                number_at(seen, "attempt"), source.empty() ? "" : " from " + source,
-                how.empty() ? "" : ", " + how, text_at(seen, "text"), took_words(seen)
-            )
+            2, fmt::format(
+                   "{} {} {}{}{}: {}{}", time_words(text_at(seen, "at")), probe_words(text_at(seen, "probe")),
+                   number_at(seen, "attempt"), source.empty() ? "" : " from " + source,
+                   how.empty() ? "" : ", " + how, text_at(seen, "text"),
+                   text_at(seen, "outcome") == "no_reply" ? "" : " (" + took_words(seen) + ')'
+               )
         );
     }
     out.item(2, "The way", hop_walk(one));

@@ -52,11 +52,34 @@ numbers numbers_of(const json& health)
     };
 }
 
-std::string summary_of(const json& health)
+// Not all is measured since the start, and what is does not contradict the failure of before.
+bool was_not_ready(const json& health)
+{
+    const auto before = health.value("before_start", json::object());
+    return before.is_object() && text_of(before, "state") == "not_ready";
+}
+
+std::string verdict_of_site(const json& health)
 {
     auto out = text_of(health, "summary");
-    std::ranges::replace(out, '|', '/'); // the bar begins the performance data
+    if (was_not_ready(health)) {
+        return fmt::format(
+            "measured anew after a restart, before which the site was not ready since {}: {}",
+            text_of(health["before_start"], "since"), out
+        );
+    }
     return health.value("stale", false) ? "nothing was measured lately: " + out : out;
+}
+
+// What is wrong comes first: the network where a row fails, else the daemon.
+std::string summary_of(const json& health)
+{
+    auto out = verdict_of_site(health);
+    if (const auto own = own_troubles(health); !own.empty()) {
+        out = plugin_state_of(health).code == 2 ? out + "; " + own : own + "; " + out;
+    }
+    std::ranges::replace(out, '|', '/'); // the bar begins the performance data
+    return out;
 }
 
 plugin_state row_state_of(const std::string& word, const json& health)
@@ -101,15 +124,32 @@ std::string row_line(const json& catalogue, const json& row, const json& health)
 
 } // namespace
 
+std::string own_troubles(const json& health)
+{
+    const auto list = health.value("self", json::array());
+    std::string out;
+    for (const auto& one : list.is_array() ? list : json::array()) {
+        if (one.is_object()) {
+            out += (out.empty() ? "reachd itself: " : "; ") + text_of(one, "sentence");
+        }
+    }
+    return out;
+}
+
 plugin_state plugin_state_of(const json& health)
 {
+    if (was_not_ready(health)) {
+        return {2, "CRITICAL"}; // a restart mends no firewall
+    }
     if (health.value("stale", false)) {
         return {};
     }
     const auto state = text_of(health, "state");
-    return state == "ready"     ? plugin_state{0, "OK"}
-         : state == "not_ready" ? plugin_state{2, "CRITICAL"}
-                                : plugin_state{1, "WARNING"};
+    if (state == "not_ready") {
+        return {2, "CRITICAL"};
+    }
+    const bool good = state == "ready" && own_troubles(health).empty();
+    return good ? plugin_state{0, "OK"} : plugin_state{1, "WARNING"};
 }
 
 std::string render_nagios(const json& health)
@@ -129,8 +169,9 @@ std::string render_checkmk(const json& health, const json& report)
     const auto all = numbers_of(health);
     auto out = fmt::format(
         "{} {} pass={}|fail={}|unproven={}|not_configured={}{} {}\n", plugin_state_of(health).code,
-        service("reachd site " + text_of(health, "site")), all.pass, all.fail, all.unproven,
-        all.not_configured, all.age == "U" ? std::string{} : "|age=" + all.age, summary_of(health)
+        service("reachd"), all.pass, all.fail, all.unproven, all.not_configured,
+        all.age == "U" ? std::string{} : "|age=" + all.age,
+        text_of(health, "site") + ": " + summary_of(health)
     );
     for (const auto& catalogue :
          report.is_object() ? report.value("catalogues", json::array()) : json::array()) {

@@ -2,6 +2,7 @@
 #include "reachd/core/render_history.hpp"
 
 #include "reachd/core/time.hpp"
+#include "report_reading.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -12,32 +13,21 @@ namespace reachd {
 namespace {
 
 using nlohmann::json;
+using reading::list_at;
+using reading::object_at;
 
 constexpr std::size_t narrowest = 40;
 constexpr std::size_t indent = 4;
 
+// Texts of a report are a peer's words.
 std::string text_at(const json& from, const char* key)
 {
-    const auto found = from.is_object() ? from.find(key) : from.end();
-    return found != from.end() && found->is_string() ? printable(found->get<std::string>()) : std::string{};
+    return printable(reading::text_at(from, key));
 }
 
 double number_at(const json& from, const char* key)
 {
-    const auto found = from.is_object() ? from.find(key) : from.end();
-    return found != from.end() && found->is_number() ? found->get<double>() : 0.0;
-}
-
-json list_at(const json& from, const char* key)
-{
-    const auto found = from.is_object() ? from.find(key) : from.end();
-    return found != from.end() && found->is_array() ? *found : json::array();
-}
-
-json object_at(const json& from, const char* key)
-{
-    const auto found = from.is_object() ? from.find(key) : from.end();
-    return found != from.end() && found->is_object() ? *found : json::object();
+    return reading::decimal_at(from, key).value_or(0.0);
 }
 
 std::string indented(const std::string& text, const page& format)
@@ -140,12 +130,15 @@ std::string outages_text(const json& answer, const page& format, const local_clo
 // Rounded down: 100 means that it never failed.
 std::string percent(const json& window)
 {
-    const auto found = window.is_object() ? window.find("availability") : window.end();
-    if (found == window.end() || !found->is_number()) {
+    const auto available = reading::decimal_at(window, "availability");
+    if (!available) {
         return "-";
     }
+    if (number_at(window, "unproven_s") > number_at(window, "up_s") + number_at(window, "down_s")) {
+        return "unproven"; // most of the time: a share of the rest would mislead
+    }
     constexpr double hundredths = 10'000;
-    const double share = std::floor(found->get<double>() * hundredths) / 100;
+    const double share = std::floor(*available * hundredths) / 100;
     return number_at(window, "down_s") > 0 ? fmt::format("{:.2f} %", std::min(share, 99.99))
                                            : std::string{"100 %"};
 }
@@ -201,29 +194,40 @@ std::string samples_text(const json& answer, const local_clock& clock)
         "{:<19}  {:<5}  {:<18}  {:>6}  {:>6}  {:>9}\n", "time", "of", "requirement", "rounds", "failed", "rtt"
     );
     for (const auto& one : list) {
-        const auto rtt = one.is_object() ? one.value("rtt_median_us", json()) : json();
+        const auto rtt = reading::number_at(one, "rtt_median_us"); // none is as fast as that
         out += fmt::format(
             "{:<19}  {:<5}  {:<18}  {:>6}  {:>6}  {:>9}\n", clock(text_at(one, "time")),
             text_at(one, "width"), shorten(text_at(one, "requirement"), 18), number_at(one, "rounds"),
-            number_at(one, "rounds_fail"),
-            rtt.is_number() ? to_text(duration{microseconds{rtt.get<std::int64_t>()}}) : "-"
+            number_at(one, "rounds_fail"), rtt > 0 ? to_text(duration{microseconds{rtt}}) : "-"
         );
     }
     return out;
 }
 
+// "2026-11-22 14:05:09 -0600" -> "2026-11-22 14:05 -0600".
+std::string without_seconds(std::string text)
+{
+    constexpr std::size_t minutes_end = 16;
+    constexpr std::size_t seconds_size = 3;
+    return text.size() > minutes_end ? text.erase(minutes_end, seconds_size) : text;
+}
+
+// They come newest first; here those of a name are together.
 std::string addresses_text(const json& answer, const local_clock& clock)
 {
     std::string out;
     std::string name;
-    for (const auto& one : list_at(answer, "addresses")) {
+    auto list = list_at(answer, "addresses").get<std::vector<json>>();
+    std::ranges::stable_sort(list, {}, [](const json& one) { return text_at(one, "name"); });
+    for (const auto& one : list) {
         if (text_at(one, "name") != name) {
             name = text_at(one, "name");
             out += name + '\n';
         }
         out += fmt::format(
             "  {:<39}  {:<16}  {}\n", text_at(one, "address"),
-            clock(text_at(one, "first_seen")).substr(0, 16), clock(text_at(one, "last_seen")).substr(0, 16)
+            without_seconds(clock(text_at(one, "first_seen"))),
+            without_seconds(clock(text_at(one, "last_seen")))
         );
     }
     return out.empty() ? "no name was resolved yet\n" : out;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/core/render_history.hpp"
 
+#include "reachd/core/json.hpp"
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -16,7 +18,7 @@ std::string cell(const json& value)
         return {};
     }
     if (!value.is_string()) {
-        return value.dump();
+        return dump(value);
     }
     auto text = printable(value.get<std::string>());
     if (!text.empty() && std::string_view{"=+-@"}.find(text.front()) != std::string_view::npos) {
@@ -38,7 +40,10 @@ std::string table(const json& list, const columns& names)
 {
     std::string out;
     for (const auto* name : names) {
-        out += out.empty() ? name : std::string{","} + name;
+        if (!out.empty()) {
+            out += ',';
+        }
+        out += name;
     }
     out += "\r\n";
     for (const auto& one : list) {

@@ -56,7 +56,9 @@ std::string answer(const json& report)
         "<h1>{}{}</h1>\n",
         state, html_text(text_at(report, "site")), mark(state), answer_word(text_at(report, "state"))
     );
-    out += element("p", "lead", text_at(report, "sentence")) + counts_list(report);
+    out += element("p", "lead", text_at(report, "sentence"));
+    out += element("p", "made", "As of " + time_words(text_at(report, "generated")) + " UTC") +
+           counts_list(report);
     for (const auto& finding : texts_at(report, "findings")) {
         out += element("p", "finding", finding);
     }
@@ -105,7 +107,7 @@ constexpr std::string_view glossary = R"(<details class="words"><summary>How to 
 std::string footer(const json& report, const html_page& page)
 {
     const auto vantage = text_at(report, "vantage");
-    auto out = std::string{"<footer>\n<dl class=\"facts\">\n"};
+    std::string out = "<footer>\n<dl class=\"facts\">\n";
     out += term("Site", text_at(report, "site")) +
            term("Seen from", vantage.empty() ? "this machine's usual way out" : vantage);
     out += term("Made", time_words(text_at(report, "generated")) + " UTC");
@@ -113,7 +115,10 @@ std::string footer(const json& report, const html_page& page)
         out += term("In this state since", time_words(since) + " UTC");
     }
     out += term("Made by", page.version.empty() ? "reachd" : "reachd " + page.version);
-    return out + "</dl>\n" + std::string{glossary} + "</footer>\n";
+    out += "</dl>\n";
+    out += glossary;
+    out += "</footer>\n";
+    return out;
 }
 
 } // namespace

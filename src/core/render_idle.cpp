@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/core/render_text.hpp"
 
+#include "report_reading.hpp"
+
+#include <cmath>
 #include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -13,23 +16,17 @@ using nlohmann::json;
 constexpr std::size_t narrowest = 40;
 constexpr std::size_t indent = 8;
 
+// Texts of a report are a peer's words.
 std::string text_at(const json& from, const char* key)
 {
-    const auto found = from.find(key);
-    return found != from.end() && found->is_string() ? printable(found->get<std::string>()) : std::string{};
+    return printable(reading::text_at(from, key));
 }
 
-std::string number_text(const json& value)
-{
-    return value.is_number_integer() ? fmt::format("{}", value.get<long long>())
-         : value.is_number()         ? fmt::format("{:.1f}", value.get<double>())
-                                     : "-";
-}
-
+// Whole or with one digit behind the point.
 std::string number_at(const json& from, const char* key)
 {
-    const auto found = from.find(key);
-    return found != from.end() ? number_text(*found) : "-";
+    const auto number = reading::decimal_at(from, key);
+    return number ? fmt::format("{:.{}f}", *number, *number == std::floor(*number) ? 0 : 1) : "-";
 }
 
 void add_wrapped(std::string& out, const std::string& text, const page& format)
@@ -43,11 +40,7 @@ void add_wrapped(std::string& out, const std::string& text, const page& format)
 void add_rungs(std::string& out, const json& one, const page& format)
 {
     std::map<std::string, std::string> lines;
-    const auto rungs = one.find("rungs");
-    if (rungs == one.end() || !rungs->is_array()) {
-        return;
-    }
-    for (const auto& rung : *rungs) {
+    for (const auto& rung : reading::list_at(one, "rungs")) {
         const auto grade = text_at(rung, "grade");
         const auto reason = text_at(rung, "reason");
         auto& line = lines
@@ -65,11 +58,11 @@ void add_rungs(std::string& out, const json& one, const page& format)
 std::string render_idle(const json& report, const page& format)
 {
     std::string out;
-    const auto idle = report.find("idle");
-    if (idle == report.end() || !idle->is_array() || idle->empty()) {
+    const auto& idle = reading::list_at(report, "idle");
+    if (idle.empty()) {
         return "no row of the catalogues asks for an idle timer\n";
     }
-    for (const auto& one : *idle) {
+    for (const auto& one : idle) {
         const auto state = text_at(one, "state");
         const auto word = state == "pass" ? paint("PASS ", ink::good, format.use)
                         : state == "fail" ? paint("FAIL ", ink::bad, format.use)

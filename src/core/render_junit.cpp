@@ -17,9 +17,10 @@ std::string runs_text(const json& row)
 {
     std::string out;
     for (const auto& run : list_at(row, "runs")) {
+        const bool needed = !run.contains("needed") || is_true(run, "needed");
         out += fmt::format(
-            "{}: {}: {}\n", text_at(run, "result"), xml_text(run_target(run, text_at(row, "transport"))),
-            xml_text(text_at(run, "sentence"))
+            "{}: {}: {}\n", needed ? text_at(run, "result") : "not_needed",
+            xml_text(run_target(run, text_at(row, "transport"))), xml_text(text_at(run, "sentence"))
         );
     }
     for (const auto& finding : texts_at(row, "findings")) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/core/render_text.hpp"
 
+#include "report_reading.hpp"
+
 #include <algorithm>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -9,52 +11,18 @@ namespace reachd {
 namespace {
 
 using nlohmann::json;
+using reading::list_at;
+using reading::number_at;
+using reading::object_at;
 
 constexpr std::size_t narrowest = 40;
 constexpr std::size_t indent = 8; // under the state word
 constexpr std::size_t most_runs_shown = 6;
 
+// Texts of a report are a peer's words.
 std::string text_at(const json& from, const char* key)
 {
-    if (!from.is_object()) {
-        return {};
-    }
-    const auto found = from.find(key);
-    return found != from.end() && found->is_string() ? printable(found->get<std::string>()) : std::string{};
-}
-
-std::string text_of(const json& value)
-{
-    return value.is_string() ? printable(value.get<std::string>()) : std::string{};
-}
-
-long long number_at(const json& from, const char* key)
-{
-    if (!from.is_object()) {
-        return 0;
-    }
-    const auto found = from.find(key);
-    return found != from.end() && found->is_number() ? found->get<long long>() : 0;
-}
-
-const json& object_at(const json& from, const char* key)
-{
-    static const json nothing = json::object();
-    if (!from.is_object()) {
-        return nothing;
-    }
-    const auto found = from.find(key);
-    return found != from.end() && found->is_object() ? *found : nothing;
-}
-
-const json& list_at(const json& from, const char* key)
-{
-    static const json nothing = json::array();
-    if (!from.is_object()) {
-        return nothing;
-    }
-    const auto found = from.find(key);
-    return found != from.end() && found->is_array() ? *found : nothing;
+    return printable(reading::text_at(from, key));
 }
 
 struct state_word {
@@ -97,10 +65,9 @@ void add_wrapped(std::string& out, std::size_t left, const std::string& text, co
 std::string run_text(const json& run, const std::string& transport)
 {
     auto target = fmt::format("{} {} to {}", transport, text_at(run, "ports"), text_at(run, "destination"));
-    const auto& addresses = list_at(run, "addresses");
-    if (addresses.size() == 1 && addresses[0].is_string() &&
-        text_of(addresses[0]) != text_at(run, "destination")) {
-        target += fmt::format(" ({})", text_of(addresses[0]));
+    const auto addresses = reading::texts_at(run, "addresses");
+    if (addresses.size() == 1 && addresses.front() != reading::text_at(run, "destination")) {
+        target += fmt::format(" ({})", printable(addresses.front()));
     } else if (addresses.size() > 1) {
         target += fmt::format(" ({} addresses)", addresses.size());
     }
@@ -160,10 +127,8 @@ std::string what_column(const json& row)
 
 void add_findings(std::string& out, std::size_t left, const json& from, const page& format)
 {
-    for (const auto& finding : list_at(from, "findings")) {
-        if (finding.is_string()) {
-            add_wrapped(out, left, "note: " + printable(finding.get<std::string>()), format);
-        }
+    for (const auto& finding : reading::texts_at(from, "findings")) {
+        add_wrapped(out, left, "note: " + printable(finding), format);
     }
 }
 
@@ -284,14 +249,15 @@ std::string render_summary(const json& health, const page& format)
     const auto since = text_at(health, "since");
     add_wrapped(out, 0, text_at(health, "site") + (since.empty() ? "" : ", since " + since), format);
     add_wrapped(out, 0, text_at(health, "summary"), format);
+    for (const auto& one : list_at(health, "self")) {
+        add_wrapped(out, 0, "reachd itself: " + text_at(one, "sentence"), format);
+    }
     if (const auto checked = text_at(health, "checked"); !checked.empty()) {
         out += fmt::format("Last measured {}", checked);
-        const auto age = health.find("age_s");
-        if (age != health.end() && age->is_number()) {
-            out += fmt::format(", {} s ago", age->get<long long>());
+        if (const auto age = reading::decimal_at(health, "age_s")) {
+            out += fmt::format(", {:.0f} s ago", *age);
         }
-        const auto stale = health.find("stale");
-        out += stale != health.end() && *stale == true ? " (stale)\n" : "\n";
+        out += reading::is_true(health, "stale") ? " (stale)\n" : "\n";
     } else {
         out += "Nothing measured yet\n";
     }
@@ -326,14 +292,12 @@ std::string render_endpoints(const json& endpoints, const page& format)
         }
         if (const auto& way = object_at(one, "path"); !way.empty()) {
             for (const auto& hop : list_at(way, "hops")) {
-                const bool inside =
-                    hop.contains("site") && hop["site"].is_boolean() && hop["site"].get<bool>();
+                const auto address = text_at(hop, "address");
                 add_wrapped(
                     out, 2,
                     fmt::format(
-                        "hop {} {}{}", number_at(hop, "hop"),
-                        hop["address"].is_string() ? text_at(hop, "address") : "(silent)",
-                        inside ? " (site)" : ""
+                        "hop {} {}{}", number_at(hop, "hop"), address.empty() ? "(silent)" : address,
+                        reading::is_true(hop, "site") ? " (site)" : ""
                     ),
                     format
                 );

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/core/report_then.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <string>
 #include <utility>
@@ -13,7 +15,7 @@ using key = std::pair<std::string, std::string>; // catalogue and requirement
 std::string text_of(const json& from, const char* name)
 {
     const auto found = from.is_object() ? from.find(name) : from.end();
-    return from.is_object() && found != from.end() && found->is_string() ? found->get<std::string>() : "";
+    return found != from.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
 json member(const json& from, const char* name, json otherwise)
@@ -42,6 +44,28 @@ void put_back(json& row, const json& then)
     }
 }
 
+// Rows of then that the files of now do not have any more.
+void add_forgotten(json& catalogues, const std::map<key, const json*>& left)
+{
+    for (const auto& [id, then] : left) {
+        auto found = std::ranges::find_if(catalogues, [&id](const json& one) {
+            return text_of(one, "id") == id.first;
+        });
+        if (found == catalogues.end()) {
+            catalogues.push_back(
+                {{"id", id.first},
+                 {"title", id.first},
+                 {"document", json::object()},
+                 {"requirements", json::array()}}
+            );
+            found = std::prev(catalogues.end());
+        }
+        json row = {{"id", id.second}, {"about", "not in the files any more"}, {"kind", "outbound"}};
+        put_back(row, *then);
+        (*found)["requirements"].push_back(std::move(row));
+    }
+}
+
 } // namespace
 
 json report_then(json present, const json& then)
@@ -59,6 +83,7 @@ json report_then(json present, const json& then)
             if (found != known.end()) {
                 put_back(row, *found->second);
                 kept.push_back(std::move(row));
+                known.erase(found);
             }
         }
         if (!kept.empty()) {
@@ -66,6 +91,7 @@ json report_then(json present, const json& then)
             catalogues.push_back(std::move(catalogue));
         }
     }
+    add_forgotten(catalogues, known);
     const auto site = member(then, "site", json::object());
     present["catalogues"] = std::move(catalogues);
     present["state"] = member(site, "state", "unproven");

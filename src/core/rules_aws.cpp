@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Source  AWS CLI, ec2 authorize-security-group-egress: --ip-permissions is a bare list, so remarks have
 //         no place in it; the same permission twice is refused.
+#include "reachd/core/json.hpp"
 #include "rules_text.hpp"
 
 #include <algorithm>
@@ -70,7 +71,7 @@ rule_text aws(const rule_set& rules)
             (idle.transport == transport::tcp ? ", and a NAT gateway ends idle TCP after 350 s" : "")
         );
     }
-    return {list.dump(2) + '\n', remarks};
+    return {dump(list, 2) + '\n', remarks};
 }
 
 } // namespace reachd::rule_words

@@ -44,6 +44,7 @@ public:
     void add_service(const allow_rule& rule, const std::string& key, std::chrono::seconds timer)
     {
         std::vector<std::string> ports;
+        ports.reserve(rule.ports.ranges.size());
         for (const auto& one : rule.ports.ranges) {
             ports.push_back(
                 one.first == one.last ? fmt::format("{}", one.first)

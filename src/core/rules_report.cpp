@@ -1,31 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/core/rules.hpp"
 
-#include <nlohmann/json.hpp>
+#include "report_reading.hpp"
 
 namespace reachd {
 namespace {
 
 using nlohmann::json;
-
-std::string text_at(const json& from, const char* key)
-{
-    if (!from.is_object()) {
-        return {};
-    }
-    const auto found = from.find(key);
-    return found != from.end() && found->is_string() ? found->get<std::string>() : std::string{};
-}
-
-const json& list_at(const json& from, const char* key)
-{
-    static const json nothing = json::array();
-    if (!from.is_object()) {
-        return nothing;
-    }
-    const auto found = from.find(key);
-    return found != from.end() && found->is_array() ? *found : nothing;
-}
+using reading::list_at;
+using reading::text_at;
 
 // A run whose ports cannot be read says nothing that a rule could be made of.
 std::optional<found_run> parse_run(const json& run)
@@ -43,9 +26,8 @@ std::optional<found_run> parse_run(const json& run)
         .blame = text_at(run, "blame"),
         .result = text_at(run, "result"),
     };
-    for (const auto& one : list_at(run, "addresses")) {
-        const auto address = one.is_string() ? parse_address(one.get<std::string>()) : std::nullopt;
-        if (address) {
+    for (const auto& one : reading::texts_at(run, "addresses")) {
+        if (const auto address = parse_address(one)) {
             out.addresses.push_back(*address);
         }
     }

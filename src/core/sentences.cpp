@@ -85,6 +85,9 @@ std::string undecided_sentence(const outbound_row& what, const row_state& row)
     if (const auto* one = first_undecided(row)) {
         return fmt::format("{}: {}", target_text(what, *one), one->judged.sentence);
     }
+    if (!row.checked && row.counts.total == 0) {
+        return "not checked yet";
+    }
     if (!what.blocks.empty()) {
         const auto names = what.names.empty()
                              ? std::string{"it names no host to try"}
@@ -93,7 +96,7 @@ std::string undecided_sentence(const outbound_row& what, const row_state& row)
             "{}; the other addresses of {} are not sampled yet", names, to_text(what.blocks.front())
         );
     }
-    return row.checked ? "no endpoint was measured" : "not checked yet";
+    return "no endpoint was measured";
 }
 
 std::string outbound_sentence(const outbound_row& what, const row_state& row)
@@ -265,23 +268,78 @@ const endpoint_state* told_of_no_way_on(const site_state& site)
     return told_of.size() >= 2 ? told : nullptr;
 }
 
-std::string list_rows(const plan& what, const site_state& site, row_answer wanted)
+std::string list_rows(const std::vector<named_answer>& rows, row_answer wanted)
 {
     std::vector<std::string> ids;
-    for (std::size_t i = 0; i < site.rows.size(); ++i) {
-        if (site.rows[i].state == wanted) {
-            ids.push_back(what.rows[i].id);
+    for (const auto& one : rows) {
+        if (one.state == wanted) {
+            ids.push_back(one.id);
         }
     }
     return fmt::format("{}", fmt::join(ids, ", "));
 }
 
-std::size_t count_rows(const site_state& site, row_answer wanted)
+// Other destinations of the row that fail as the first does.
+std::string and_others(const outbound_row& what, const row_state& row, const run& first)
 {
-    return static_cast<std::size_t>(std::ranges::count(site.rows, wanted, &row_state::state));
+    constexpr std::size_t most = 6;
+    std::vector<std::string> others;
+    for (const auto& one : row.runs) {
+        const bool alike = one.judged.kind == first.judged.kind && one.judged.blame == first.judged.blame &&
+                           one.judged.where == first.judged.where;
+        const auto name = one.ports == first.ports ? one.destination : target_text(what, one);
+        if (one.fails && alike && one.destination != first.destination &&
+            std::ranges::find(others, name) == others.end()) {
+            others.push_back(name);
+        }
+    }
+    if (others.empty()) {
+        return {};
+    }
+    const auto more = others.size() > most ? others.size() - most : 0;
+    others.resize(others.size() - more);
+    return fmt::format(
+        "; the same for {}{}", fmt::join(others, ", "), more > 0 ? fmt::format(" and {} more", more) : ""
+    );
+}
+
+// Why nothing gets out at all; "" where something does, or nobody knows.
+std::string way_out_trouble(const site_state& site)
+{
+    if (const auto* told = told_of_no_way_on(site)) {
+        return fmt::format("The way out of this site is down: {}.", told->judged.sentence);
+    }
+    return nothing_answers(site)
+             ? "Nothing answers at all: the way out of this site is down, or everything is dropped."
+             : std::string{};
 }
 
 } // namespace
+
+std::string count_sentence(const std::vector<named_answer>& rows)
+{
+    const auto count = [&rows](row_answer wanted) {
+        return static_cast<std::size_t>(std::ranges::count(rows, wanted, &named_answer::state));
+    };
+    const auto needed = rows.size() - count(row_answer::not_needed);
+    if (count(row_answer::fail) > 0) {
+        return fmt::format(
+            "{} of {} requirements fail: {}.", count(row_answer::fail), needed,
+            list_rows(rows, row_answer::fail)
+        );
+    }
+    if (count(row_answer::pass) == needed && needed > 0) {
+        return fmt::format("All {} requirements pass.", needed);
+    }
+    auto text = fmt::format("No requirement fails; {} of {} pass", count(row_answer::pass), needed);
+    if (const auto open = list_rows(rows, row_answer::unproven); !open.empty()) {
+        text += "; unproven: " + open;
+    }
+    if (const auto blank = list_rows(rows, row_answer::not_configured); !blank.empty()) {
+        text += "; not configured: " + blank;
+    }
+    return text + ".";
+}
 
 std::string row_sentence(const plan_row& what, const row_state& row)
 {
@@ -302,6 +360,12 @@ std::string row_sentence(const plan_row& what, const row_state& row)
 
 std::string row_advice(const plan_row& what, const row_state& row)
 {
+    if (row.state == row_answer::not_needed) {
+        return {};
+    }
+    if (!row.not_run.empty()) {
+        return "run the check again without what left it out";
+    }
     if (const auto* timer = std::get_if<idle_timer>(&what.what)) {
         return idle_row_advice(*timer, row);
     }
@@ -310,7 +374,7 @@ std::string row_advice(const plan_row& what, const row_state& row)
         return {};
     }
     if (const auto* first = first_failing(row)) {
-        return failing_advice(*out, what, *first);
+        return failing_advice(*out, what, *first) + and_others(*out, row, *first);
     }
     if (const auto* first = first_undecided(row); first && first->judged.blame == blame::host) {
         return "mend this machine first (reachctl doctor), then check again";
@@ -320,36 +384,26 @@ std::string row_advice(const plan_row& what, const row_state& row)
 
 std::string site_sentence(const plan& what, const site_state& site)
 {
+    if (what.catalogues.empty()) {
+        return "Nothing is asked for: name a catalogue under \"catalogues\" of the configuration.";
+    }
     if (const auto trouble = whole_host_trouble(what, site); !trouble.empty()) {
         return "Nothing could be measured: " + trouble + ".";
     }
-    if (const auto* told = told_of_no_way_on(site)) {
-        return fmt::format("The way out of this site is down: {}.", told->judged.sentence);
+    if (auto trouble = way_out_trouble(site); !trouble.empty()) {
+        return trouble;
     }
-    if (nothing_answers(site)) {
-        return "Nothing answers at all: the way out of this site is down, or everything is dropped.";
+    std::vector<named_answer> rows;
+    for (std::size_t i = 0; i < site.rows.size(); ++i) {
+        rows.push_back({what.rows[i].id, site.rows[i].state});
     }
-    const auto rows = site.rows.size() - count_rows(site, row_answer::not_needed);
-    switch (site.state) {
-    case site_answer::ready: return fmt::format("All {} requirements pass.", rows);
-    case site_answer::not_ready:
-        return fmt::format(
-            "{} of {} requirements fail: {}.", count_rows(site, row_answer::fail), rows,
-            list_rows(what, site, row_answer::fail)
-        );
-    case site_answer::unproven: {
-        std::string text =
-            fmt::format("No requirement fails; {} of {} pass", count_rows(site, row_answer::pass), rows);
-        if (const auto open = list_rows(what, site, row_answer::unproven); !open.empty()) {
-            text += "; unproven: " + open;
-        }
-        if (const auto blank = list_rows(what, site, row_answer::not_configured); !blank.empty()) {
-            text += "; not configured: " + blank;
-        }
-        return text + ".";
-    }
-    }
-    return {};
+    return count_sentence(rows);
+}
+
+std::string advice_where_nothing_gets_out(const site_state& site)
+{
+    return told_of_no_way_on(site) ? "bring the way out of this site up first, then check again"
+                                   : std::string{};
 }
 
 } // namespace reachd

@@ -4,6 +4,7 @@
 #include "reachd/core/evidence.hpp"
 #include "reachd/core/fallback.hpp"
 #include "reachd/core/nat64.hpp"
+#include "reachd/core/version.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -278,7 +279,7 @@ json traffic_json(const plan& what, const traffic& sent, wall_time now)
     const auto& counts = sent.counts();
     return {
         {"since", since_json(sent.since)},
-        {"duration_s", std::chrono::round<seconds>(now - sent.since).count()},
+        {"duration_s", std::max<std::int64_t>(0, std::chrono::round<seconds>(now - sent.since).count())},
         {"packets", counts.packets()},
         {"syns", counts.syns},
         {"segments", counts.segments},
@@ -339,6 +340,7 @@ site_report(const plan& what, const site_state& site, const report_selection& se
     }
     return {
         {"schema", report_schema},
+        {"version", program_version()},
         {"site", what.config.site},
         {"generated", to_text(now)},
         {"state", to_string(site.state)},
@@ -389,8 +391,10 @@ health_report(const plan& what, const site_state& site, wall_time now, std::chro
         endpoints.unproven += row.counts.unproven;
     }
     const auto latest = latest_check(site);
-    const auto age = latest ? std::chrono::duration_cast<seconds>(now - *latest) : seconds{0};
-    return {
+    // A clock that was set back makes no negative age.
+    const auto age =
+        latest ? std::max(seconds{0}, std::chrono::duration_cast<seconds>(now - *latest)) : seconds{0};
+    json out = {
         {"site", what.config.site},
         {"state", to_string(site.state)},
         {"since", since_json(site.since)},
@@ -401,6 +405,12 @@ health_report(const plan& what, const site_state& site, wall_time now, std::chro
         {"age_s", latest ? json(age.count()) : json(nullptr)},
         {"stale", !latest || age > stale_after},
     };
+    if (site.before_start && site.state == site_answer::unproven) {
+        out["before_start"] = {
+            {"state", to_string(site.before_start->state)}, {"since", to_text(site.before_start->since)}
+        };
+    }
+    return out;
 }
 
 } // namespace reachd

@@ -6,6 +6,16 @@
 
 namespace reachd {
 
+namespace {
+
+template <class Unit>
+std::int64_t count_of(duration value)
+{
+    return static_cast<std::int64_t>(std::chrono::round<Unit>(value).count());
+}
+
+} // namespace
+
 std::string to_text(wall_time when)
 {
     const auto day = std::chrono::floor<std::chrono::days>(when);
@@ -20,27 +30,23 @@ std::string to_text(wall_time when)
 
 std::string to_text(duration span)
 {
-    using namespace std::chrono_literals;
-    const auto count_of = []<class Unit>(duration value, Unit) {
-        return static_cast<std::int64_t>(std::chrono::round<Unit>(value).count());
-    };
-    if (span < 1ms) {
-        return fmt::format("{} us", count_of(span, microseconds{}));
+    if (span < milliseconds{1}) {
+        return fmt::format("{} us", count_of<microseconds>(span));
     }
-    if (span < 999'500us) {
-        return fmt::format("{} ms", count_of(span, milliseconds{}));
+    if (span < microseconds{999'500}) {
+        return fmt::format("{} ms", count_of<milliseconds>(span));
     }
     span = std::chrono::round<std::chrono::duration<std::int64_t, std::deci>>(span);
-    if (span % 1s != 0s && span < 10s) {
+    if (span % seconds{1} != duration::zero() && span < seconds{10}) {
         return fmt::format("{:.1f} s", std::chrono::duration<double>(span).count());
     }
-    if (span < 120s) {
-        return fmt::format("{} s", count_of(span, seconds{}));
+    if (span < seconds{120}) {
+        return fmt::format("{} s", count_of<seconds>(span));
     }
-    if (span < 2h) {
-        return fmt::format("{} min", count_of(span, std::chrono::minutes{}));
+    if (span < std::chrono::hours{2}) {
+        return fmt::format("{} min", count_of<std::chrono::minutes>(span));
     }
-    return fmt::format("{} h", count_of(span, std::chrono::hours{}));
+    return fmt::format("{} h", count_of<std::chrono::hours>(span));
 }
 
 } // namespace reachd

@@ -4,6 +4,7 @@
 #include "reachd/core/groups.hpp"
 #include "reachd/core/inquiry.hpp"
 
+#include <string>
 #include <utility>
 
 namespace reachd {
@@ -16,13 +17,42 @@ void forget_traces(traces& all, const std::string& vantage, const ip_address& ad
     });
 }
 
+// Who answers, as far as the answer tells. A box that begins to answer in the destination's place connects as
+// the destination did; that it says something else gives it away.
+struct voice {
+    std::size_t kind = 0; // of the last observation
+    std::string issuer;   // of a certificate
+    unsigned status = 0;  // of HTTP
+    std::string server;
+
+    bool operator==(const voice&) const = default;
+};
+
+voice voice_of(const endpoint_state& one)
+{
+    if (look_at(one) != first_look::connected) {
+        return {};
+    }
+    const auto& last = one.seen.back().what;
+    voice out{.kind = last.index()};
+    if (const auto* tls = std::get_if<tls_answer>(&last)) {
+        out.issuer = tls->issuer;
+    }
+    if (const auto* http = std::get_if<http_answer>(&last)) {
+        out.status = http->status;
+        out.server = http->server;
+    }
+    return out;
+}
+
 } // namespace
 
 bool take_in(site_state& site, endpoint_state& one, std::vector<observation> seen)
 {
     const auto before = look_at(one);
+    const auto heard = voice_of(one);
     one.seen = std::move(seen);
-    if (before == look_at(one)) {
+    if (before == look_at(one) && heard == voice_of(one)) {
         return false;
     }
     if (before != first_look::unknown) {

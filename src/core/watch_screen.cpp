@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/core/watch_screen.hpp"
 
+#include "report_reading.hpp"
+
 #include <algorithm>
 #include <fmt/format.h>
 #include <map>
@@ -17,23 +19,10 @@ constexpr std::size_t narrowest = 40; // of a report, render_text.cpp
 constexpr std::size_t indent = 4;
 constexpr std::size_t least_body = 4; // on a small terminal the rows come before the changes
 
+// Texts of a report are a peer's words.
 std::string text_at(const json& from, const char* key)
 {
-    if (!from.is_object()) {
-        return {};
-    }
-    const auto found = from.find(key);
-    return found != from.end() && found->is_string() ? printable(found->get<std::string>()) : std::string{};
-}
-
-const json& list_at(const json& from, const char* key)
-{
-    static const json nothing = json::array();
-    if (!from.is_object()) {
-        return nothing;
-    }
-    const auto found = from.find(key);
-    return found != from.end() && found->is_array() ? *found : nothing;
+    return printable(reading::text_at(from, key));
 }
 
 ink ink_of(const std::string& state)
@@ -74,7 +63,7 @@ void watch_screen::show(json report)
     chosen_ = std::min(chosen_, rows().empty() ? 0 : rows().size() - 1);
 }
 
-void watch_screen::set_link(std::string why)
+void watch_screen::set_link(const std::string& why)
 {
     link_ = printable(why);
 }
@@ -108,10 +97,8 @@ void watch_screen::note(const std::string& when, const json& event)
 std::vector<watch_screen::row> watch_screen::rows() const
 {
     std::vector<row> out;
-    for (const auto& catalogue : list_at(report_, "catalogues")) {
-        for (const auto& one : list_at(catalogue, "requirements")) {
-            out.push_back({text_at(catalogue, "id") + '/' + text_at(one, "id"), &one});
-        }
+    for (const auto& [catalogue, one] : reading::rows_of(report_)) {
+        out.push_back({text_at(*catalogue, "id") + '/' + text_at(*one, "id"), one});
     }
     return out;
 }

@@ -4,6 +4,7 @@
 #include "control_session.hpp"
 #include "reachd/net/deadline.hpp"
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cassert>
@@ -56,7 +57,7 @@ control_server::control_server(
     asio::any_io_executor executor, control_limits limits, control_callbacks callbacks
 )
     : executor_{std::move(executor)},
-      context_{std::make_unique<control_context>()},
+      context_{std::make_unique<control_context>(executor_)},
       tasks_{executor_, callbacks.failed}
 {
     assert(callbacks.handle);
@@ -146,6 +147,20 @@ void control_server::publish(std::string_view method, json params)
     }
 }
 
+// A client connects and then writes: between the two it has been accepted and not been heard.
+asio::awaitable<void> control_server::hear_last_words(time_point deadline)
+{
+    constexpr milliseconds look_again{5};
+    const auto somebody_speaks = [this] {
+        return std::ranges::any_of(doors_, [](const door& one) {
+            return std::ranges::any_of(one.sessions, &control_session::has_more_to_say);
+        });
+    };
+    while (somebody_speaks() && steady::now() < deadline) {
+        co_await sleep_until(std::min(deadline, steady::now() + look_again));
+    }
+}
+
 asio::awaitable<std::size_t> control_server::stop(time_point deadline)
 {
     stopping_ = true;
@@ -153,6 +168,9 @@ asio::awaitable<std::size_t> control_server::stop(time_point deadline)
     for (auto& one : doors_) {
         boost::system::error_code ignored;
         one.acceptor.close(ignored);
+    }
+    co_await hear_last_words(std::min(deadline, steady::now() + context_->limits.last_word));
+    for (const auto& one : doors_) {
         for (const auto& session : one.sessions) {
             session->stop();
         }

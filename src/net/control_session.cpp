@@ -3,8 +3,11 @@
 
 #include "reachd/net/deadline.hpp"
 
+#include <algorithm>
+#include <array>
 #include <boost/asio/buffer.hpp>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <utility>
 
@@ -19,12 +22,35 @@ bool is_blank(std::string_view line)
     return line.find_first_not_of(" \t\r") == std::string_view::npos;
 }
 
+// Whether the client has closed both directions, not only its own.
+bool is_gone(int socket)
+{
+    pollfd one{socket, 0, 0};
+    return ::poll(&one, 1, 0) == 1 && (one.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+// Up to 1,000 records, from the disk.
+bool is_large_and_waited_for(const method_info& method)
+{
+    return method.name == "history";
+}
+
 rpc_answer failed_inside()
 {
     return std::unexpected{make_error(reasons::internal, "the request failed inside the daemon")};
 }
 
 } // namespace
+
+answer_turns* control_context::turns(access_level socket, std::string_view method)
+{
+    constexpr std::array<std::string_view, 2> whole{"report", "endpoint"};
+    constexpr std::array<std::string_view, 3> other{"metrics", "catalogues", "config"};
+    auto& own = socket == access_level::change ? of_control : of_status;
+    return std::ranges::find(whole, method) != whole.end() ? &own.whole
+         : std::ranges::find(other, method) != other.end() ? &own.other
+                                                           : nullptr;
+}
 
 control_session::control_session(
     socket_type socket, access_level access, peer_identity peer, control_context& context,
@@ -81,6 +107,12 @@ void control_session::stop()
     boost::system::error_code ignored;
     socket_.shutdown(socket_type::shutdown_receive, ignored); // wakes the reader with the end of the stream
     wake();
+}
+
+bool control_session::has_more_to_say() const
+{
+    boost::system::error_code ignored;
+    return reading() && (!heard_ || input_.unfinished() || socket_.available(ignored) > 0);
 }
 
 void control_session::abort()
@@ -184,6 +216,7 @@ void control_session::on_silence()
 
 void control_session::take_line(std::string_view line)
 {
+    heard_ = true;
     ++context_->counters.requests;
     auto request = parse_request(line, access_);
     if (!request) {
@@ -212,9 +245,10 @@ asio::awaitable<void> control_session::carry_out(rpc_request request)
     const auto wanted = request.answer;
     const std::string name{request.method->name};
     rpc_answer answer = failed_inside();
+    std::optional<answer_turns::place> place; // until the answer is encoded
     std::exception_ptr failed;
     try {
-        co_await handle_into(std::move(request), &answer);
+        co_await handle_into(std::move(request), &answer, &place);
     } catch (...) {
         failed = std::current_exception();
     }
@@ -227,13 +261,43 @@ asio::awaitable<void> control_session::carry_out(rpc_request request)
     active_ = steady::now();
     wake();
     deliver(id, wanted, std::move(answer));
+    if (place) {
+        dear_under_way_ = false;
+        place.reset();
+        wake();
+    }
 }
 
-asio::awaitable<void> control_session::handle_into(rpc_request request, rpc_answer* answer)
+asio::awaitable<void> control_session::handle_into(
+    rpc_request request, rpc_answer* answer, std::optional<answer_turns::place>* place
+)
 {
-    // Pipelined requests for large answers must not pile those up.
-    while (!closed_ && queue_.full()) {
+    // Pipelined requests for large answers must not pile those up, neither those that nobody reads nor those
+    // that come all at once because they had to be waited for, nor take the turns of other clients.
+    auto* const turns = context_->turns(access_, request.method->name);
+    const bool large = is_large_and_waited_for(*request.method);
+    while (!closed_ &&
+           (queue_.full() || (turns != nullptr && dear_under_way_) || (large && large_under_way_))) {
         co_await changed();
+    }
+    struct turn {
+        bool* taken;
+        ~turn() { *taken = false; } // carry_out() wakes the next one
+    };
+    std::optional<turn> mine;
+    if (large) {
+        large_under_way_ = true;
+        mine.emplace(&large_under_way_);
+    }
+    if (turns != nullptr) {
+        dear_under_way_ = true;
+        place->emplace(*turns);
+        co_await (*place)->turn(closed_);
+    }
+    if (turns != nullptr && (closed_ || is_gone(socket_.native_handle()))) {
+        *answer = json::object(); // nobody hears it
+        abort();
+        co_return;
     }
     const control_caller caller{weak_from_this(), access_, peer_};
     const auto& callbacks = context_->callbacks;

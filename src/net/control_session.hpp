@@ -7,21 +7,41 @@
 // Executor One thread.
 #pragma once
 
+#include "answer_turns.hpp"
 #include "reachd/core/line_buffer.hpp"
 #include "reachd/net/control_server.hpp"
 #include "send_queue.hpp"
 
 #include <array>
 #include <boost/asio/steady_timer.hpp>
+#include <optional>
 
 namespace reachd {
 
 struct control_context {
+    explicit control_context(const boost::asio::any_io_executor& executor)
+        : of_control{executor}, of_status{executor}
+    {
+    }
+
+    // The line for answers of this method; null where they cost nothing.
+    answer_turns* turns(access_level socket, std::string_view method);
+
     control_limits limits;
     control_callbacks callbacks;
     control_counters counters;
     std::uint64_t sequence = 0;      // of the last notification to subscribers
     std::uint64_t subscriptions = 0; // since the start; names them
+    struct turns_of_socket {
+        explicit turns_of_socket(const boost::asio::any_io_executor& executor)
+            : whole{executor}, other{executor}
+        {
+        }
+        answer_turns whole; // made of all endpoints there are
+        answer_turns other;
+    };
+    turns_of_socket of_control; // each socket has its own, as it has its own places
+    turns_of_socket of_status;
 };
 
 class control_session : public std::enable_shared_from_this<control_session> {
@@ -43,6 +63,8 @@ public:
     void notify(const shared_line& line);
     [[nodiscard]] bool subscribed() const { return subscribed_; }
     [[nodiscard]] bool gone() const { return closed_; }
+    // Its first line, or the rest of one, has not been read yet.
+    [[nodiscard]] bool has_more_to_say() const;
 
 private:
     boost::asio::awaitable<void> read_loop();
@@ -52,7 +74,8 @@ private:
     void on_silence();
     void take_line(std::string_view line);
     boost::asio::awaitable<void> carry_out(rpc_request request);
-    boost::asio::awaitable<void> handle_into(rpc_request request, rpc_answer* answer);
+    boost::asio::awaitable<void>
+    handle_into(rpc_request request, rpc_answer* answer, std::optional<answer_turns::place>* place);
     rpc_answer subscribe();
     void unsubscribe();
     void deliver(json id, answer_wanted wanted, rpc_answer answer);
@@ -82,6 +105,9 @@ private:
 
     send_queue queue_;
     std::size_t under_way_ = 0;
+    bool dear_under_way_ = false; // an answer that is dear to make
+    bool large_under_way_ = false; // one of them has an answer that is large and must be waited for
+    bool heard_ = false; // a line of it
     bool subscribed_ = false;
     bool ending_ = false; // reads no more
     bool stopping_ = false;

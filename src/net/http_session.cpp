@@ -178,6 +178,11 @@ std::optional<http_session::refusal> http_session::fault_of_request() const
             return refusal{&http_reasons::host, std::move(*fault)};
         }
     }
+    // Fetch metadata (W3C): browsers say so by themselves. A link to the page is no fetch of its parts.
+    const auto site = view(request["Sec-Fetch-Site"]);
+    if ((site == "cross-site" || site == "same-site") && view(request["Sec-Fetch-Mode"]) != "navigate") {
+        return refusal{&http_reasons::cross_site, "a page of another site asks for this"};
+    }
     if (!parse_target(view(request.target()))) {
         return refusal{&http_reasons::malformed, "the request's target is no path of this server"};
     }

@@ -29,14 +29,24 @@ inline constexpr http_reason method{"method", 405};
 inline constexpr http_reason too_slow{"too_slow", 408};
 inline constexpr http_reason body{"body", 413};
 inline constexpr http_reason host{"host", 421};
+inline constexpr http_reason cross_site{"cross_site", 403}; // asked for by a page of somebody else
 inline constexpr http_reason header_too_large{"header_too_large", 431};
 inline constexpr http_reason too_many_connections{"too_many_connections", 503};
 inline constexpr http_reason too_many_streams{"too_many_streams", 503};
 inline constexpr http_reason too_much_unsent{"too_much_unsent", 503};
 inline constexpr http_reason version{"version", 505};
 inline constexpr const http_reason* all[] = {
-    &malformed,        &method,          &too_slow, &body, &host, &header_too_large, &too_many_connections,
-    &too_many_streams, &too_much_unsent, &version,
+    &malformed,
+    &method,
+    &too_slow,
+    &body,
+    &host,
+    &header_too_large,
+    &too_many_connections,
+    &too_many_streams,
+    &too_much_unsent,
+    &version,
+    &cross_site,
 };
 } // namespace http_reasons
 

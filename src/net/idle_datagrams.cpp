@@ -22,6 +22,7 @@ namespace {
 constexpr milliseconds speaker_margin{100}; // the other side speaks this much after the time, never before
 constexpr milliseconds exchange_time{800};  // two of them stay below the 2 s of a single exchange
 constexpr milliseconds stream_after{2500};  // past the 2 s after which Linux extends a flow
+constexpr milliseconds single_within{1900}; // what took longer (a busy machine) is no single exchange to Linux
 constexpr seconds poke_time{2};
 constexpr int most_ports = 3;
 
@@ -75,6 +76,9 @@ public:
             co_return std::unexpected(error{errc::unavailable, stage::idle, "packets were lost"});
         }
         begun_ = steady::now();
+        if (what_.which == idle_class::udp_single && begun_ - opened > single_within) {
+            co_return std::unexpected(error{errc::unavailable, stage::idle, "the exchange took too long"});
+        }
         due_ = begun_ + milliseconds{made->due_in_ms};
         mapped_ = made->source;
         witness_.begin(fd_, what_.to.where.address);

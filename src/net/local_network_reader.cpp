@@ -100,7 +100,8 @@ local_network read_local_network()
     add_gateways_v4(out.gateways);
     add_gateways_v6(out.gateways);
     std::ranges::sort(out.gateways);
-    out.gateways.erase(std::ranges::unique(out.gateways).begin(), out.gateways.end());
+    const auto twice = std::ranges::unique(out.gateways);
+    out.gateways.erase(twice.begin(), twice.end());
     return out;
 }
 

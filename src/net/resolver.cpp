@@ -31,6 +31,7 @@ constexpr std::size_t lookups_at_once = 8;
 constexpr milliseconds thread_wait{20};
 constexpr milliseconds descriptor_wait{100};
 constexpr unsigned system_repeats = 3;
+constexpr std::size_t most_kept = 256; // addresses: an answer by TCP can name four thousand
 
 void add_address(const sockaddr* where, dns_answer& into)
 {
@@ -43,7 +44,9 @@ void add_address(const sockaddr* where, dns_answer& into)
     } else {
         return;
     }
-    if (std::ranges::find(into.addresses, address, &resolved_address::address) == into.addresses.end()) {
+    const bool known =
+        std::ranges::find(into.addresses, address, &resolved_address::address) != into.addresses.end();
+    if (!known && into.addresses.size() < most_kept) {
         into.addresses.push_back({.address = address});
     }
 }

@@ -66,9 +66,12 @@ dns_status status_of(int code)
     }
 }
 
+// An answer by TCP can name four thousand; judge_name() takes the first few.
+constexpr std::size_t most_kept = 256;
+
 void add_nodes(const ares_addrinfo& list, dns_answer& into)
 {
-    for (const auto* node = list.nodes; node; node = node->ai_next) {
+    for (const auto* node = list.nodes; node && into.addresses.size() < most_kept; node = node->ai_next) {
         ip_address address;
         if (node->ai_family == AF_INET) {
             const auto* where = reinterpret_cast<const sockaddr_in*>(node->ai_addr);

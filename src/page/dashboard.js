@@ -116,7 +116,9 @@
 
   // A row that is linked to is shown whatever the filter says.
   const showTarget = () => {
-    const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    let name = location.hash.slice(1);
+    try { name = decodeURIComponent(name); } catch { /* "%" alone: as it stands */ }
+    const target = name && document.getElementById(name);
     if (!target) return;
     for (let part = target; part && part !== document.body; part = part.parentElement) part.hidden = false;
     target.scrollIntoView({ block: "start" });

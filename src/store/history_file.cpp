@@ -22,13 +22,19 @@ int number_of(SQLite::Database& database, const char* question)
 std::optional<store_error> check_owner(SQLite::Database& database, const fs::path& file)
 {
     const int version = number_of(database, "PRAGMA user_version");
-    if (number_of(database, "PRAGMA application_id") != our_application_id &&
-        number_of(database, "SELECT count(*) FROM sqlite_schema") > 0) {
+    const bool ours = number_of(database, "PRAGMA application_id") == our_application_id;
+    if (!ours && (version != 0 || number_of(database, "SELECT count(*) FROM sqlite_schema") > 0)) {
         return store_error{
             store_fault::foreign,
             fmt::format(
                 "{} is a database of another program; name another file in history.path", file.string()
             )
+        };
+    }
+    if (version < 0) {
+        return store_error{
+            store_fault::corrupt,
+            fmt::format("{} has the schema {}, which there never was", file.string(), version)
         };
     }
     if (version > history_schema) {
@@ -80,6 +86,14 @@ stored<std::unique_ptr<history_store>> open_checked(const fs::path& file, const 
         return std::unexpected(std::move(*fault));
     }
     prepare(*database);
+    if (const auto missing = missing_of_schema(*database); !missing.empty()) {
+        return std::unexpected(
+            store_error{
+                store_fault::corrupt,
+                fmt::format("{} is no whole history: it lacks {}", file.string(), missing)
+            }
+        );
+    }
     return std::make_unique<history_store>(std::move(database), limits);
 }
 
@@ -111,6 +125,20 @@ stored<std::unique_ptr<history_store>> open_history(const fs::path& file, const 
         return std::unexpected(std::move(fault));
     }
     return std::move(*opened);
+}
+
+// Nothing is created, checked or brought up to date: the store has done that. It may still be the last
+// one to let go of the file, and then tidies up beside it; so it is not opened read-only.
+stored<std::unique_ptr<history_reader>> open_history_reader(const fs::path& file, std::int64_t session)
+{
+    return guarded([&] {
+        auto database =
+            std::make_unique<SQLite::Database>(file.string(), SQLite::OPEN_READWRITE, busy_timeout_ms);
+        database->exec("PRAGMA query_only = 1");
+        database->exec("PRAGMA cache_size = -1024");
+        database->exec("PRAGMA temp_store = MEMORY");
+        return std::make_unique<history_reader>(std::move(database), session);
+    });
 }
 
 stored<fs::path> set_aside(const fs::path& file, wall_time now)

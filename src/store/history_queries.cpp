@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is asked of the file.
-#include "reachd/store/history_store.hpp"
+#include "reachd/store/history_reader.hpp"
 
 #include "sqlite_parts.hpp"
 
@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
+#include <sqlite3.h>
 #include <variant>
 
 namespace reachd {
@@ -148,13 +149,14 @@ bool has_port(const stored_record& one, const record_query& query)
     return !query.port || (one.what.target && one.what.target->ports.contains(*query.port));
 }
 
+// "Last" is what was written last: the clock may have been ahead before. The plus keeps SQLite from the index
+// by time, which would have to be sorted.
 std::optional<stored_record> last_state(SQLite::Database& database, std::int64_t subject, wall_time when)
 {
     SQLite::Statement last{
         database, fmt::format(
                       "SELECT {} FROM record r JOIN subject s ON s.id = r.subject WHERE r.id = (SELECT id "
-                      "FROM record WHERE subject = ? AND kind <= 1 AND at <= ? ORDER BY at DESC, id DESC "
-                      "LIMIT 1)",
+                      "FROM record WHERE subject = ? AND kind <= 1 AND +at <= ? ORDER BY id DESC LIMIT 1)",
                       record_columns
                   )
     };
@@ -178,7 +180,7 @@ std::vector<row_key> rows_in_force(SQLite::Database& database, wall_time when)
         database,
         fmt::format(
             "SELECT detail FROM record WHERE subject = (SELECT id FROM subject WHERE catalogue = '' AND "
-            "requirement = '') AND kind IN ({}, {}) AND at <= ? ORDER BY at DESC, id DESC LIMIT 1",
+            "requirement = '') AND kind IN ({}, {}) AND at <= ? ORDER BY id DESC LIMIT 1",
             static_cast<int>(record_kind::start), static_cast<int>(record_kind::reload)
         )
     };
@@ -221,9 +223,28 @@ round_sample read_sample(SQLite::Statement& from)
     };
 }
 
+// Steps of SQLite's machine between two looks at the clock: some 10 µs (2026-11, one core at 2 GHz).
+constexpr int steps_between_looks = 1000;
+
 } // namespace
 
-stored<page_of<stored_record>> history_store::records(const record_query& query)
+history_reader::history_reader(std::unique_ptr<SQLite::Database> database, std::int64_t session)
+    : database_{std::move(database)}, session_{session}
+{
+}
+
+history_reader::~history_reader() = default;
+
+void history_reader::give_up_when(std::function<bool()> enough)
+{
+    enough_ = std::move(enough);
+    const auto look = [](void* self) { return static_cast<history_reader*>(self)->enough_() ? 1 : 0; };
+    sqlite3_progress_handler(
+        database_->getHandle(), enough_ ? steps_between_looks : 0, enough_ ? +look : nullptr, this
+    );
+}
+
+stored<page_of<stored_record>> history_reader::records(const record_query& query)
 {
     return guarded([&] {
         const auto wanted = records_wanted(*database_, query);
@@ -252,7 +273,7 @@ stored<page_of<stored_record>> history_store::records(const record_query& query)
     });
 }
 
-stored<page_of<round_sample>> history_store::samples(const record_query& query)
+stored<page_of<round_sample>> history_reader::samples(const record_query& query)
 {
     return guarded([&] {
         auto wanted = condition_of(*database_, query);
@@ -288,26 +309,53 @@ stored<page_of<round_sample>> history_store::samples(const record_query& query)
     });
 }
 
-stored<std::vector<address_sighting>> history_store::sightings()
+stored<page_of<address_sighting>> history_reader::sightings(const record_query& query)
 {
     return guarded([&] {
+        condition wanted;
+        if (!query.address.empty()) {
+            wanted.add("address = ?", query.address);
+        }
+        if (query.from) {
+            wanted.add("last >= ?", to_stored(*query.from));
+        }
+        if (query.to) {
+            wanted.add("first < ?", to_stored(*query.to));
+        }
+        if (query.after) {
+            wanted.add("(last, id) < (?, ?)");
+            wanted.values.emplace_back(to_stored(query.after->first));
+            wanted.values.emplace_back(query.after->second);
+        }
         SQLite::Statement found{
-            *database_, "SELECT name, address, first, last FROM sighting ORDER BY name, last DESC, address"
+            *database_,
+            fmt::format(
+                "SELECT name, address, first, last, id FROM sighting WHERE {} ORDER BY last DESC, "
+                "id DESC",
+                wanted.text()
+            )
         };
-        std::vector<address_sighting> out;
+        wanted.bind_to(found);
+        page_of<address_sighting> out;
+        std::int64_t last_id = 0;
         while (found.executeStep()) {
-            out.push_back({
+            if (out.entries.size() == query.limit) {
+                out.next = {out.entries.back().last, last_id};
+                break;
+            }
+            out.entries.push_back({
                 .name = found.getColumn(0).getString(),
                 .address = found.getColumn(1).getString(),
                 .first = from_stored(found.getColumn(2).getInt64()),
                 .last = from_stored(found.getColumn(3).getInt64()),
             });
+            last_id = found.getColumn(4).getInt64();
         }
         return out;
     });
 }
 
-stored<site_then> history_store::at(wall_time when)
+stored<site_then> history_reader::at(wall_time when)
 {
     return guarded([&] {
         site_then out;
@@ -334,7 +382,7 @@ stored<site_then> history_store::at(wall_time when)
     });
 }
 
-stored<std::vector<row_key>> history_store::rows()
+stored<std::vector<row_key>> history_reader::rows()
 {
     return guarded([&] {
         auto out = rows_in_force(*database_, wall_time::max());
@@ -343,15 +391,15 @@ stored<std::vector<row_key>> history_store::rows()
     });
 }
 
-stored<std::vector<state_point>> history_store::points(const row_key& row, wall_time from, wall_time to)
+stored<std::vector<state_point>> history_reader::points(const row_key& row, wall_time from, wall_time to)
 {
     return guarded([&] {
         const auto subject = known_subject(*database_, row);
         SQLite::Statement found{
             *database_,
             "SELECT id, at, since, state FROM record WHERE subject = ?1 AND kind <= 1 AND at <= ?3 "
-            "AND at >= coalesce((SELECT max(at) FROM record WHERE subject = ?1 AND kind <= 1 AND "
-            "at < ?2), ?2) ORDER BY at"
+            "AND at >= coalesce((SELECT at FROM record WHERE subject = ?1 AND kind <= 1 AND +at < ?2 "
+            "ORDER BY id DESC LIMIT 1), ?2)"
         };
         found.bind(1, subject);
         found.bind(2, to_stored(from));
@@ -365,11 +413,11 @@ stored<std::vector<state_point>> history_store::points(const row_key& row, wall_
                 .record = found.getColumn(0).getInt64(),
             });
         }
-        return out;
+        return drop_overtaken(std::move(out));
     });
 }
 
-stored<std::vector<watch_span>> history_store::watched(wall_time from, wall_time to)
+stored<std::vector<watch_span>> history_reader::watched(wall_time from, wall_time to)
 {
     return guarded([&] {
         SQLite::Statement found{
@@ -389,7 +437,7 @@ stored<std::vector<watch_span>> history_store::watched(wall_time from, wall_time
     });
 }
 
-stored<history_record> history_store::record(std::int64_t id)
+stored<history_record> history_reader::record(std::int64_t id)
 {
     return guarded([&] {
         SQLite::Statement found{
@@ -403,17 +451,13 @@ stored<history_record> history_store::record(std::int64_t id)
     });
 }
 
-stored<store_state> history_store::state()
+stored<store_state> history_reader::state()
 {
     return guarded([&] {
         store_state out;
         const auto pages = database_->execAndGet("PRAGMA page_count").getInt64();
         const auto page = database_->execAndGet("PRAGMA page_size").getInt64();
         out.bytes = static_cast<std::uint64_t>(pages * page);
-        SQLite::Statement oldest{*database_, "SELECT min(at) FROM record"};
-        if (oldest.executeStep() && !oldest.getColumn(0).isNull()) {
-            out.oldest = from_stored(oldest.getColumn(0).getInt64());
-        }
         return out;
     });
 }

@@ -2,8 +2,11 @@
 // The schema, and the way to it from every older one: a step is never changed once it was released.
 #include "sqlite_parts.hpp"
 
+#include <algorithm>
 #include <array>
 #include <sqlite3.h>
+#include <string_view>
+#include <vector>
 
 namespace reachd {
 namespace {
@@ -42,7 +45,43 @@ CREATE TABLE note(
   subject INTEGER PRIMARY KEY, note TEXT NOT NULL, author TEXT NOT NULL, since INTEGER NOT NULL);
 )sql";
 
-constexpr std::array<const char*, history_schema> steps{records_and_samples, sightings_and_notes};
+// Sightings in the order of time, for pages and for upkeep; the last word on a row, whatever the clock said.
+constexpr const char* orders_and_visits = R"sql(
+ALTER TABLE sighting RENAME TO sighting_before;
+CREATE TABLE sighting(
+  id INTEGER PRIMARY KEY, name TEXT NOT NULL, address TEXT NOT NULL, first INTEGER NOT NULL,
+  last INTEGER NOT NULL, UNIQUE(name, address));
+INSERT INTO sighting(name, address, first, last)
+  SELECT name, address, first, last FROM sighting_before ORDER BY last;
+DROP TABLE sighting_before;
+CREATE INDEX sighting_last ON sighting(last);
+CREATE INDEX record_order ON record(subject, id, at, kind) WHERE kind <= 1;
+CREATE TABLE visit(
+  subject INTEGER NOT NULL, source TEXT NOT NULL, at INTEGER NOT NULL,
+  PRIMARY KEY(subject, source)) WITHOUT ROWID;
+)sql";
+
+constexpr std::array<const char*, history_schema> steps{
+    records_and_samples, sightings_and_notes, orders_and_visits
+};
+
+std::vector<std::string> words_of(SQLite::Database& database, const char* question, const std::string& about)
+{
+    SQLite::Statement found{database, question};
+    if (!about.empty()) {
+        found.bind(1, about);
+    }
+    std::vector<std::string> out;
+    while (found.executeStep()) {
+        out.push_back(found.getColumn(0).getString());
+    }
+    return out;
+}
+
+bool has(const std::vector<std::string>& list, const std::string& word)
+{
+    return std::ranges::find(list, word) != list.end();
+}
 
 } // namespace
 
@@ -53,6 +92,8 @@ store_error error_of(const SQLite::Exception& what)
     switch (what.getErrorCode() & primary) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: return with(store_fault::corrupt);
+    case SQLITE_INTERRUPT:
+        return {store_fault::busy, "the question takes too long: ask for a shorter time, or for one row"};
     case SQLITE_ERROR:
     case SQLITE_CONSTRAINT:
     case SQLITE_MISMATCH:
@@ -61,6 +102,42 @@ store_error error_of(const SQLite::Exception& what)
     case SQLITE_RANGE: return with(store_fault::refused);
     default: return with(store_fault::unavailable);
     }
+}
+
+store_error error_of_writing(const SQLite::Exception& what)
+{
+    auto out = error_of(what);
+    const std::string_view said{what.what()};
+    for (const auto* sign :
+         {"no such table", "no such column", "has no column named", "ON CONFLICT clause",
+          "because it is a view"}) {
+        if (what.getErrorCode() == SQLITE_ERROR && said.find(sign) != std::string_view::npos) {
+            out.what = store_fault::corrupt;
+        }
+    }
+    return out;
+}
+
+std::string missing_of_schema(SQLite::Database& database)
+{
+    constexpr const char* tables =
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    constexpr const char* columns = "SELECT name FROM pragma_table_info(?)";
+    SQLite::Database model{":memory:", SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE};
+    migrate(model);
+    const auto present = words_of(database, tables, "");
+    for (const auto& table : words_of(model, tables, "")) {
+        if (!has(present, table)) {
+            return "the table " + table;
+        }
+        const auto known = words_of(database, columns, table);
+        for (const auto& column : words_of(model, columns, table)) {
+            if (!has(known, column)) {
+                return "the column " + table + "." + column;
+            }
+        }
+    }
+    return {};
 }
 
 void migrate(SQLite::Database& database)

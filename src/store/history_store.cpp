@@ -9,37 +9,8 @@
 namespace reachd {
 namespace {
 
-// A statement's next values, in their order.
-class binder {
-public:
-    explicit binder(SQLite::Statement& statement) : statement_{statement} {}
-
-    binder& operator<<(std::int64_t value)
-    {
-        statement_.bind(++index_, value);
-        return *this;
-    }
-    binder& operator<<(std::uint64_t value) { return *this << static_cast<std::int64_t>(value); }
-    binder& operator<<(const std::string& value)
-    {
-        statement_.bind(++index_, value);
-        return *this;
-    }
-    binder& operator<<(wall_time value) { return *this << to_stored(value); }
-    binder& operator<<(const std::optional<microseconds>& value)
-    {
-        ++index_;
-        if (value) {
-            statement_.bind(index_, static_cast<std::int64_t>(value->count()));
-        }
-        return *this;
-    }
-    void skip(int count) { index_ += count; } // they stay NULL
-
-private:
-    SQLite::Statement& statement_;
-    int index_ = 0;
-};
+// A clock that was ahead when the daemon began is put right later.
+constexpr const char* sign_of_life = "UPDATE session SET alive = ?1, began = min(began, ?1) WHERE id = ?2";
 
 void bind_target(binder& values, const std::optional<endpoint_span>& target)
 {
@@ -80,10 +51,37 @@ void write_note(SQLite::Database& database, std::int64_t subject, const acknowle
     insert.exec();
 }
 
+void write_visit(SQLite::Database& database, std::int64_t subject, const row_visit& one)
+{
+    SQLite::Statement insert{database, "INSERT OR REPLACE INTO visit(subject, source, at) VALUES(?, ?, ?)"};
+    binder{insert} << subject << to_text(one.source) << one.at;
+    insert.exec();
+}
+
+std::vector<row_visit> read_visits(SQLite::Database& database)
+{
+    SQLite::Statement found{
+        database, "SELECT s.catalogue, s.requirement, v.source, v.at FROM visit v "
+                  "JOIN subject s ON s.id = v.subject"
+    };
+    std::vector<row_visit> out;
+    while (found.executeStep()) {
+        if (const auto source = parse_address(found.getColumn(2).getString())) {
+            out.push_back({
+                .catalogue = found.getColumn(0).getString(),
+                .requirement = found.getColumn(1).getString(),
+                .source = *source,
+                .at = from_stored(found.getColumn(3).getInt64()),
+            });
+        }
+    }
+    return out;
+}
+
 } // namespace
 
 history_store::history_store(std::unique_ptr<SQLite::Database> database, store_limits limits)
-    : database_{std::move(database)}, limits_{limits}
+    : history_reader{std::move(database), 0}, limits_{limits}
 {
 }
 
@@ -128,24 +126,15 @@ void history_store::write_records(std::span<const history_record> records)
 
 void history_store::write_samples(std::span<const round_sample> samples)
 {
-    SQLite::Statement insert{
-        *database_,
-        "INSERT OR REPLACE INTO sample(subject, width, at, rounds, rounds_pass, rounds_fail, pass, fail, "
-        "unproven, rtt_min, rtt_median, rtt_max) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    };
+    sample_writer writer{*database_};
     for (const auto& one : samples) {
-        binder{insert} << subject_of({one.catalogue, one.requirement}) << static_cast<std::int64_t>(one.width)
-                       << one.at << one.rounds << one.rounds_pass << one.rounds_fail << one.pass << one.fail
-                       << one.unproven << one.rtt_min << one.rtt_median << one.rtt_max;
-        insert.exec();
-        insert.reset();
-        insert.clearBindings();
+        writer.write(subject_of({one.catalogue, one.requirement}), one);
     }
 }
 
 stored<void> history_store::write(const history_batch& batch, wall_time now)
 {
-    auto done = guarded([&] {
+    auto done = guarded_writing([&] {
         SQLite::Transaction whole{*database_};
         write_records(batch.records);
         write_samples(batch.samples);
@@ -155,7 +144,10 @@ stored<void> history_store::write(const history_batch& batch, wall_time now)
         for (const auto& one : batch.notes) {
             write_note(*database_, subject_of({one.catalogue, one.requirement}), one);
         }
-        SQLite::Statement alive{*database_, "UPDATE session SET alive = max(alive, ?) WHERE id = ?"};
+        for (const auto& one : batch.visits) {
+            write_visit(*database_, subject_of({one.catalogue, one.requirement}), one);
+        }
+        SQLite::Statement alive{*database_, sign_of_life};
         binder{alive} << now << session_;
         alive.exec();
         whole.commit();
@@ -168,7 +160,7 @@ stored<void> history_store::write(const history_batch& batch, wall_time now)
 
 stored<history_memory> history_store::begin(wall_time now, const std::string& version)
 {
-    return guarded([&] {
+    return guarded_writing([&] {
         SQLite::Transaction whole{*database_};
         SQLite::Statement unfinished{*database_, "SELECT alive FROM session WHERE ended IS NULL"};
         while (unfinished.executeStep()) {
@@ -193,7 +185,7 @@ stored<history_memory> history_store::begin(wall_time now, const std::string& ve
             "SELECT s.catalogue, s.requirement, r.at, r.kind, r.state, r.was, r.since, r.sentence, r.detail "
             "FROM subject s JOIN record r ON r.id = (SELECT id FROM record WHERE subject = s.id AND kind <= "
             "1 "
-            "ORDER BY at DESC, id DESC LIMIT 1)"
+            "ORDER BY id DESC LIMIT 1)" // not by time: the clock may have been ahead
         };
         while (last.executeStep()) {
             history_record one{
@@ -221,6 +213,7 @@ stored<history_memory> history_store::begin(wall_time now, const std::string& ve
                 .since = from_stored(notes.getColumn(4).getInt64()),
             };
         }
+        out.visits = read_visits(*database_);
         whole.commit();
         return out;
     });
@@ -228,7 +221,7 @@ stored<history_memory> history_store::begin(wall_time now, const std::string& ve
 
 stored<void> history_store::end(wall_time now)
 {
-    return guarded([&] {
+    return guarded_writing([&] {
         SQLite::Transaction whole{*database_};
         const history_record stop{
             .at = now,
@@ -237,8 +230,11 @@ stored<void> history_store::end(wall_time now)
             .sentence = "the daemon was asked to end",
         };
         write_records({&stop, 1});
-        SQLite::Statement update{*database_, "UPDATE session SET alive = ?, ended = ? WHERE id = ?"};
-        binder{update} << now << now << session_;
+        SQLite::Statement alive{*database_, sign_of_life};
+        binder{alive} << now << session_;
+        alive.exec();
+        SQLite::Statement update{*database_, "UPDATE session SET ended = ? WHERE id = ?"};
+        binder{update} << now << session_;
         update.exec();
         whole.commit();
     });

@@ -3,6 +3,7 @@
 // becomes a request that the socket allows or a refusal that is one line of JSON with a known reason.
 #include "reachd/core/control.hpp"
 #include "reachd/core/line_buffer.hpp"
+#include "support.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -12,6 +13,7 @@
 namespace {
 
 using namespace reachd;
+using fuzz::require;
 
 constexpr std::size_t line_limit = 4096;
 
@@ -29,13 +31,6 @@ std::vector<std::string> lines_of(std::string_view bytes, std::size_t piece)
     }
     lines.emplace_back(buffer.overflown() ? "overflown" : buffer.rest());
     return lines;
-}
-
-void require(bool holds)
-{
-    if (!holds) {
-        std::abort();
-    }
 }
 
 bool is_one_line(const std::string& text)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes parse or are faults in words; what parses has lines, and dumps to what parses to the same.
+// Any bytes parse or are faults in words; what parses has lines where people write it, and dumps to what
+// parses to the same.
 #include "reachd/core/json.hpp"
 
 #include <cstdint>
@@ -23,7 +24,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         }
         const auto dumped = reachd::dump(document->value);
         const auto again = reachd::parse_json(dumped, "dump", reachd::comments::refused);
-        if (document->line_of("") == 0 || !again || reachd::dump(again->value) != dumped) {
+        const bool has_lines = document->line_of("") != 0;
+        if (has_lines != (policy == reachd::comments::allowed) || !again ||
+            reachd::dump(again->value) != dumped) {
             std::abort();
         }
     }

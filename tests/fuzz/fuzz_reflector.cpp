@@ -2,23 +2,14 @@
 // Any bytes are refused as a message of the reflector, or become one that can be written and reads the same;
 // the same bytes as a key file are faults with lines or keys.
 #include "reachd/core/reflector_wire.hpp"
+#include "support.hpp"
 
 #include <cstdlib>
-
-namespace {
-
-void require(bool holds)
-{
-    if (!holds) {
-        std::abort();
-    }
-}
-
-} // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
 {
     using namespace reachd;
+    using fuzz::require;
     const byte_view bytes{data, size};
     const auto request = wire::decode_request(bytes);
     const auto reply = wire::decode_reply(bytes);

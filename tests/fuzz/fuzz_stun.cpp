@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes are refused as STUN, or become a message that can be written and reads the same.
 #include "reachd/core/stun.hpp"
+#include "support.hpp"
 
 #include <cstdlib>
 
 namespace {
-
-void require(bool holds)
-{
-    if (!holds) {
-        std::abort();
-    }
-}
 
 // A digest that is only as long as it must be: what is tested is the bounds.
 reachd::byte_vector digest(reachd::byte_view, reachd::byte_view data)
@@ -24,6 +18,7 @@ reachd::byte_vector digest(reachd::byte_view, reachd::byte_view data)
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
 {
     using namespace reachd;
+    using fuzz::require;
     const byte_view bytes{data, size};
     const auto got = stun::decode(bytes);
     const bool sealed = stun::integrity_holds(bytes, stun::integrity::sha1, {}, digest) ||

@@ -18,6 +18,8 @@ int main(int count, char** arguments)
             if (!entry.is_regular_file()) {
                 continue;
             }
+            std::printf("%s\n", entry.path().c_str());
+            std::fflush(stdout); // the last name is the one that failed
             std::ifstream file{entry.path(), std::ios::binary};
             const std::vector<char> bytes{std::istreambuf_iterator<char>{file}, {}};
             const std::vector<std::uint8_t> input(bytes.begin(), bytes.end());

@@ -4,6 +4,8 @@
 #include "reachd/net/tls_probe.hpp"
 #include "run.hpp"
 
+#include <thread>
+
 namespace reachd {
 namespace {
 
@@ -252,6 +254,86 @@ TEST_F(check_endpoint_test, waits_a_little_for_descriptors_that_others_hold)
             target.transport == transport::tcp ? "1 connected, 1 acknowledged" : "1 icmp"
         );
     }
+}
+
+// Nobody has a turn for longer than is harmless, counted from when the next look is due.
+void stand_still()
+{
+    std::this_thread::sleep_for(self_look_interval + milliseconds{1000});
+}
+
+TEST_F(check_endpoint_test, asks_again_where_this_process_stood_still_during_a_silence)
+{
+    const server mute{io, "127.0.0.1", listen_only};
+    auto order = order_to(mute.where(), greeting::tls);
+    order.attempts = 1;
+    const auto self = std::make_shared<self_watch>(io.get_executor(), self_watch::handlers{});
+    running watching{io, self->run()};
+    unsigned retries = 0;
+    const before_retry retry = [&retries]() -> asio::awaitable<void> {
+        ++retries;
+        co_return;
+    };
+    running task{io, check_endpoint(order, trust, retry, self)};
+    task.advance();
+    stand_still();
+    seen = task.wait();
+    EXPECT_EQ(in_words(seen), "1 connected, 1 no_reply");
+    EXPECT_EQ(judged(order.target).kind, verdict_kind::blocked);
+    EXPECT_EQ(retries, 1U); // in its turn, as every packet
+    EXPECT_EQ(self->counts().voided, 1U);
+    EXPECT_EQ(seen.front().syns, 2U); // what was sent in vain was sent
+    // A silence that had its time counts at once.
+    seen = finish(io, check_endpoint(order, trust, retry, self));
+    EXPECT_EQ(in_words(seen), "1 connected, 1 no_reply");
+    EXPECT_EQ(self->counts().voided, 1U);
+    self->close();
+    watching.wait();
+}
+
+TEST_F(check_endpoint_test, blames_this_machine_where_it_stands_still_every_time)
+{
+    const server mute{io, "127.0.0.1", listen_only};
+    auto order = order_to(mute.where(), greeting::tls);
+    const auto self = std::make_shared<self_watch>(io.get_executor(), self_watch::handlers{});
+    running watching{io, self->run()};
+    running task{io, check_endpoint(order, trust, {}, self)};
+    for (int i = 0; i < 20 && !task.done(); ++i) {
+        task.advance();
+        stand_still();
+    }
+    ASSERT_TRUE(task.done());
+    seen = task.wait();
+    EXPECT_EQ(in_words(seen), "1 connected, 1 not_measured");
+    const auto found = judged(order.target);
+    EXPECT_EQ(found.kind, verdict_kind::unproven);
+    EXPECT_EQ(found.blame, blame::host);
+    EXPECT_NE(found.sentence.find("stood still"), std::string::npos) << found.sentence;
+    self->close();
+    watching.wait();
+}
+
+TEST_F(check_endpoint_test, tells_want_of_descriptors_as_a_trouble_of_this_process)
+{
+    if (!can_go_without_descriptors) {
+        GTEST_SKIP() << "not under a sanitizer";
+    }
+    std::string told;
+    const auto self = std::make_shared<self_watch>(
+        io.get_executor(), self_watch::handlers{
+                               .looked = {},
+                               .began = [&told](const self_finding& one) { told += to_string(one.what); },
+                               .ended = {}
+                           }
+    );
+    const listener open{io, "127.0.0.1"};
+    io.poll();
+    no_descriptors_left limit;
+    running task{io, check_endpoint(order_to(open.where()), trust, {}, self)};
+    task.advance();
+    limit.lift();
+    EXPECT_EQ(in_words(task.wait()), "1 connected, 1 acknowledged");
+    EXPECT_EQ(told, "no_descriptors");
 }
 
 TEST_F(check_endpoint_test, says_cancelled_when_cancelled_during_an_attempt)

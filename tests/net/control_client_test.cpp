@@ -201,7 +201,7 @@ private:
     bool became_ = false;
 };
 
-TEST(control_client, T7_says_which_socket_is_open_to_it_where_it_lacks_permission)
+TEST(control_client, T07_says_which_socket_is_open_to_it_where_it_lacks_permission)
 {
     running_server running;
     ::chmod(running.control().substr(0, running.control().rfind('/')).c_str(), 0755);

@@ -47,7 +47,7 @@ unique_fd listen_on(const std::string& path)
     return socket;
 }
 
-TEST(control_listener, T8_makes_sockets_of_the_right_mode_whatever_the_umask)
+TEST(control_listener, T08_makes_sockets_of_the_right_mode_whatever_the_umask)
 {
     for (const mode_t mask : {0U, 022U, 077U}) {
         const temporary_directory above;
@@ -100,7 +100,7 @@ TEST(control_listener, tells_a_second_daemon_who_is_there)
     EXPECT_TRUE(bind_in(directory.path())); // once it has gone
 }
 
-TEST(control_listener, T9_replaces_a_stale_socket_of_its_own)
+TEST(control_listener, T09_replaces_a_stale_socket_of_its_own)
 {
     const temporary_directory directory;
     leave_stale(directory / "control.sock");
@@ -110,7 +110,7 @@ TEST(control_listener, T9_replaces_a_stale_socket_of_its_own)
     EXPECT_TRUE(plain_client{directory / "control.sock"}.connected());
 }
 
-TEST(control_listener, T9_leaves_a_socket_alone_on_which_somebody_listens_without_our_lock)
+TEST(control_listener, T09_leaves_a_socket_alone_on_which_somebody_listens_without_our_lock)
 {
     const temporary_directory directory;
     const auto other = listen_on(directory / "control.sock");
@@ -120,7 +120,7 @@ TEST(control_listener, T9_leaves_a_socket_alone_on_which_somebody_listens_withou
     EXPECT_TRUE(plain_client{directory / "control.sock"}.connected());
 }
 
-TEST(control_listener, T9_leaves_everything_alone_that_is_no_socket)
+TEST(control_listener, T09_leaves_everything_alone_that_is_no_socket)
 {
     const temporary_directory directory;
     const auto path = directory / "status.sock";
@@ -145,7 +145,7 @@ TEST(control_listener, T9_leaves_everything_alone_that_is_no_socket)
     EXPECT_EQ(refusal_of(bind_in(directory.path())), "bound");
 }
 
-TEST(control_listener, T9_leaves_a_stale_socket_of_another_user_alone)
+TEST(control_listener, T09_leaves_a_stale_socket_of_another_user_alone)
 {
     const temporary_directory directory;
     const auto path = directory / "control.sock";
@@ -160,7 +160,7 @@ TEST(control_listener, T9_leaves_a_stale_socket_of_another_user_alone)
     EXPECT_TRUE(fs::exists(path));
 }
 
-TEST(control_listener, T9_does_not_follow_a_link_in_place_of_its_lock)
+TEST(control_listener, T09_does_not_follow_a_link_in_place_of_its_lock)
 {
     const temporary_directory directory;
     const auto precious = directory / "precious";
@@ -175,7 +175,7 @@ TEST(control_listener, T9_does_not_follow_a_link_in_place_of_its_lock)
     EXPECT_TRUE(bind_in(directory.path()));
 }
 
-TEST(control_listener, T9_refuses_a_path_that_is_too_long_with_the_number)
+TEST(control_listener, T09_refuses_a_path_that_is_too_long_with_the_number)
 {
     const temporary_directory above;
     const auto directory_of = [&](std::size_t socket_bytes) {

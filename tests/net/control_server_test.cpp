@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// T1 to T10 in the names are the threats of docs/ARCHITECTURE.md's list that a test answers.
+// T01, T02 ... in the names: docs/SECURITY-TESTS.md.
 #include "control_fixture.hpp"
 
 #include <sys/resource.h>
@@ -150,7 +150,7 @@ TEST(control_server, answers_internal_when_a_handler_throws_and_goes_on)
 
 // ---- who may do what
 
-TEST(control_server, T6_refuses_every_changing_method_on_the_status_socket_and_no_other)
+TEST(control_server, T06_refuses_every_changing_method_on_the_status_socket_and_no_other)
 {
     running_server running;
     running.report_bytes = 10;
@@ -184,7 +184,7 @@ TEST(control_server, T10_tells_who_asked_for_a_change_and_not_who_reads)
 
 // ---- limits
 
-TEST(control_server, T2_refuses_a_line_over_the_limit_and_closes)
+TEST(control_server, T02_refuses_a_line_over_the_limit_and_closes)
 {
     running_server running{{.line_bytes = 20'000}};
     plain_client endless{running.status()};
@@ -208,7 +208,7 @@ TEST(control_server, takes_a_line_of_exactly_the_limit)
     EXPECT_EQ(client.hear()["id"], 1);
 }
 
-TEST(control_server, T3_refuses_a_line_that_does_not_end_in_time_a_whileothers_are_served)
+TEST(control_server, T03_refuses_a_line_that_does_not_end_in_time_while_others_are_served)
 {
     auto limits = short_times();
     limits.idle_time = patience;
@@ -263,7 +263,7 @@ TEST(control_server, keeps_a_connection_that_is_silent_for_a_reason)
     EXPECT_EQ(subscriber.hear()["params"]["still"], "here");
 }
 
-TEST(control_server, T5_refuses_a_connection_over_the_limit_and_still_serves_the_other_socket)
+TEST(control_server, T05_refuses_a_connection_over_the_limit_and_still_serves_the_other_socket)
 {
     running_server running{{.connections = 2}};
     std::list<plain_client> taken;
@@ -295,7 +295,7 @@ TEST(control_server, gives_the_place_of_a_client_that_left_to_the_next)
     }
 }
 
-TEST(control_server, T5_survives_a_flood_of_connections)
+TEST(control_server, T05_survives_a_flood_of_connections)
 {
     running_server running;
     for (int i = 0; i < 1000; ++i) {
@@ -306,7 +306,7 @@ TEST(control_server, T5_survives_a_flood_of_connections)
     EXPECT_EQ(client.hear()["id"], 1);
 }
 
-TEST(control_server, T5_pauses_when_there_is_no_descriptor_left_and_accepts_once_there_is)
+TEST(control_server, T05_pauses_when_there_is_no_descriptor_left_and_accepts_once_there_is)
 {
     // UBSan asks with a pipe whether memory can be read, and takes its failure for a broken object.
     if (under_sanitizer) {
@@ -333,6 +333,30 @@ TEST(control_server, T5_pauses_when_there_is_no_descriptor_left_and_accepts_once
 
 // ---- slow readers
 
+TEST(control_server, T05_makes_dear_answers_in_turn_and_others_meanwhile)
+{
+    running_server running;
+    running.report_bytes = 900 * 1024; // takes milliseconds to encode
+    std::vector<std::unique_ptr<plain_client>> clients;
+    for (int i = 0; i < 16; ++i) {
+        clients.push_back(std::make_unique<plain_client>(running.status()));
+        clients.back()->ask("report", i);
+    }
+    ASSERT_TRUE(running.becomes_true([&] { return running.server().counters().requests == 16; }));
+    plain_client other{running.status()};
+    other.ask("version", 1);
+    EXPECT_EQ(other.hear()["result"]["version"], 1);
+    EXPECT_LT(running.carried_out(), 12U) << "all sixteen were made at a stretch";
+    plain_client control{running.control()};
+    control.ask("report", 1);
+    EXPECT_TRUE(control.hear().contains("result")) << "the other socket has a line of its own";
+    EXPECT_LT(running.carried_out(), 18U);
+    clients.erase(clients.begin() + 3, clients.begin() + 8); // who goes leaves the line
+    for (std::size_t i = 0; i < clients.size(); ++i) {
+        EXPECT_TRUE(clients[i]->hear().contains("result")) << i;
+    }
+}
+
 TEST(control_server, delivers_an_answer_that_is_larger_than_the_queue_whole)
 {
     running_server running{{.unsent_bytes = 1000}};
@@ -351,6 +375,24 @@ TEST(control_server, does_not_pile_up_answers_that_nobody_reads)
         client.ask("report", i);
     }
     EXPECT_TRUE(running.becomes_true([&] { return running.server().counters().requests >= 1; }));
+    std::this_thread::sleep_for(a_while);
+    EXPECT_LE(running.carried_out(), 2U);
+    for (int i = 0; i < asked; ++i) {
+        EXPECT_EQ(client.hear()["id"], i);
+    }
+}
+
+TEST(control_server, does_not_pile_up_answers_that_had_to_be_waited_for)
+{
+    constexpr int asked = 10;
+    running_server running{{.unsent_bytes = 100'000, .stall_time = patience}};
+    running.report_bytes = 600'000;
+    plain_client client{running.status()};
+    for (int i = 0; i < asked; ++i) {
+        client.ask("history", i); // none is answered while the others are taken
+    }
+    EXPECT_TRUE(running.becomes_true([&] { return running.server().counters().requests == asked; }));
+    running.release();
     std::this_thread::sleep_for(a_while);
     EXPECT_LE(running.carried_out(), 2U);
     for (int i = 0; i < asked; ++i) {
@@ -418,6 +460,22 @@ TEST(control_server, answers_what_is_under_way_when_it_is_stopped_and_removes_it
     EXPECT_TRUE(idle.ends());
     EXPECT_FALSE(std::filesystem::exists(running.control()));
     EXPECT_FALSE(std::filesystem::exists(running.status()));
+}
+
+// As at a restart of the service: somebody has connected to the old daemon and not said anything yet.
+TEST(control_server, answers_who_has_connected_and_speaks_only_while_it_is_being_stopped)
+{
+    running_server running;
+    plain_client client{running.status()};
+    EXPECT_TRUE(running.becomes_true([&] { return running.server().connections(access_level::read) == 1; }));
+    auto stopping = std::async(std::launch::async, [&running] { return running.stop(); });
+    const auto deadline = steady::now() + patience;
+    while (plain_client{running.control()}.connected() && steady::now() < deadline) {
+    }
+    client.ask("version", 1);
+    EXPECT_EQ(client.hear()["id"], 1);
+    EXPECT_TRUE(client.ends());
+    EXPECT_EQ(stopping.get(), 0U);
 }
 
 TEST(control_server, is_not_kept_from_stopping_by_a_client_that_does_not_read)

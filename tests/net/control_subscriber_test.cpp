@@ -35,7 +35,7 @@ TEST(control_subscriber, gets_nothing_without_having_asked)
     EXPECT_TRUE(client.silent(soon));
 }
 
-TEST(control_subscriber, T4_is_told_how_many_events_it_lost_by_reading_slowly)
+TEST(control_subscriber, T04_is_told_how_many_events_it_lost_by_reading_slowly)
 {
     constexpr int events = 200;
     running_server running{{.unsent_bytes = 100'000, .stall_time = patience}};
@@ -63,7 +63,7 @@ TEST(control_subscriber, T4_is_told_how_many_events_it_lost_by_reading_slowly)
     EXPECT_EQ(client.hear()["params"]["seq"], events + 1);
 }
 
-TEST(control_subscriber, T4_is_closed_when_it_never_reads)
+TEST(control_subscriber, T04_is_closed_when_it_never_reads)
 {
     running_server running{{.unsent_bytes = 100'000, .stall_time = soon}};
     plain_client silent{running.status()};

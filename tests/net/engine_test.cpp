@@ -255,7 +255,7 @@ TEST_F(engine_test, reports_a_task_that_throws_and_goes_on_with_the_others)
     EXPECT_EQ(row(1).state, row_answer::pass);
 }
 
-TEST_F(engine_test, keeps_to_the_rate_of_new_flows_in_all)
+TEST_F(engine_test, T24_keeps_to_the_rate_of_new_flows_in_all)
 {
     everywhere peer{io};
     outbound_row what{.ports = make_port_set({peer.port()})};
@@ -272,7 +272,7 @@ TEST_F(engine_test, keeps_to_the_rate_of_new_flows_in_all)
     EXPECT_LE(peer.most_within(milliseconds{100}), 13U); // 11 by the rate
 }
 
-TEST_F(engine_test, keeps_to_the_rate_of_new_flows_to_one_destination)
+TEST_F(engine_test, T24_keeps_to_the_rate_of_new_flows_to_one_destination)
 {
     everywhere peer{io};
     for (const char* address : {"127.0.1.1", "127.0.1.2"}) {
@@ -296,7 +296,7 @@ TEST_F(engine_test, keeps_to_the_rate_of_new_flows_to_one_destination)
     EXPECT_LE(peer.most_within(milliseconds{14}), 4U);
 }
 
-TEST_F(engine_test, keeps_no_more_flows_open_at_once_than_allowed)
+TEST_F(engine_test, T24_keeps_no_more_flows_open_at_once_than_allowed)
 {
     const auto quiet = udp::socket{io, udp_endpoint(udp_at("127.0.0.1", 0))};
     outbound_row what = row_to(udp_at("127.0.0.1", quiet.local_endpoint().port()), expectation::path);

@@ -4,6 +4,8 @@
 #include "reachd/net/deadline.hpp"
 #include "run.hpp"
 
+#include <SQLiteCpp/SQLiteCpp.h>
+
 namespace reachd {
 namespace {
 
@@ -49,6 +51,22 @@ asio::awaitable<void> open_and_stop(history_keeper& keeper, std::function<void()
     between();
     const bool settled = co_await keeper.settle(in(late));
     static_cast<void>(settled);
+    const bool whole = co_await keeper.stop(in(late));
+    static_cast<void>(whole);
+}
+
+// One batch after the other.
+asio::awaitable<void> keep_and_settle(history_keeper& keeper)
+{
+    co_await keeper.begin(in(late));
+    for (int i = 0; i < 3; ++i) {
+        history_record record{.at = wall_time{seconds{1}}, .catalogue = "cat", .requirement = "a"};
+        history_batch batch;
+        batch.records.push_back(std::move(record));
+        keeper.keep(std::move(batch));
+        const bool settled = co_await keeper.settle(in(late));
+        static_cast<void>(settled);
+    }
     const bool whole = co_await keeper.stop(in(late));
     static_cast<void>(whole);
 }
@@ -133,6 +151,53 @@ TEST_F(history_keeper_test, what_waited_is_written_when_the_disk_is_back)
     auto store = open_history(file, {});
     ASSERT_TRUE(store);
     EXPECT_EQ((*store)->records({.requirement = "a"})->entries.size(), 1U);
+}
+
+TEST_F(history_keeper_test, other_limits_do_not_end_the_session)
+{
+    const auto file = directory_ / "history.db";
+    history_keeper keeper{io_.get_executor(), options(file), handlers()};
+    finish(io_, open_and_stop(keeper, [&] {
+               auto other = options(file);
+               other.limits = {.keep = std::chrono::days{1}, .max_mb = 10};
+               keeper.change(other);
+               keeper.keep(one(1)); // longer ago than a day: upkeep removes it
+           }));
+    EXPECT_EQ(begun_, 1);
+    auto store = open_history(file, {});
+    ASSERT_TRUE(store);
+    EXPECT_EQ((*store)->records({.kinds = {record_kind::stop}})->entries.size(), 1U) << "its end alone";
+}
+
+TEST_F(history_keeper_test, what_is_refused_is_told_once)
+{
+    const auto file = directory_ / "history.db";
+    ASSERT_TRUE(open_history(file, {}));
+    {
+        SQLite::Database other{file.string(), SQLite::OPEN_READWRITE};
+        other.exec("CREATE TRIGGER no BEFORE INSERT ON record BEGIN SELECT raise(ABORT, 'no'); END");
+    }
+    history_keeper keeper{io_.get_executor(), options(file), handlers()};
+    finish(io_, keep_and_settle(keeper));
+    EXPECT_EQ(told_, "task.failed ");
+    EXPECT_EQ(keeper.describe()["lost"], 3);
+}
+
+TEST_F(history_keeper_test, a_table_that_goes_is_found_and_the_file_set_aside)
+{
+    const auto file = directory_ / "history.db";
+    history_keeper keeper{io_.get_executor(), options(file), handlers()};
+    finish(io_, open_and_stop(keeper, [&] {
+               SQLite::Database other{file.string(), SQLite::OPEN_READWRITE};
+               other.exec("DROP TABLE record");
+               keeper.keep(one(1));
+           }));
+    EXPECT_EQ(told_, "history.aside ");
+    EXPECT_EQ(begun_, 2);
+    EXPECT_EQ(keeper.describe()["lost"], 0);
+    auto store = open_history(file, {});
+    ASSERT_TRUE(store);
+    EXPECT_EQ((*store)->records({.requirement = "a"})->entries.size(), 1U) << "in the new one";
 }
 
 TEST_F(history_keeper_test, a_file_that_was_removed_is_made_again)

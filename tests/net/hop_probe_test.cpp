@@ -96,7 +96,7 @@ TEST_P(hop_probe_test, hears_the_router_at_which_the_hops_run_out)
     EXPECT_TRUE(is<refused>(probe(there(shut_port), {.hop_limit = 3, .payload = {}})));
 }
 
-TEST_P(hop_probe_test, tells_the_servers_reset_from_one_that_a_near_box_forges)
+TEST_P(hop_probe_test, T23_tells_the_servers_reset_from_one_that_a_near_box_forges)
 {
     // The server's answer has crossed two routers: it arrives with two hops less.
     const auto far = probe(there(shut_port), {.min_ttl = system_ttl - 2, .payload = {}});

@@ -117,7 +117,7 @@ TEST_F(http_head_test, reads_an_answer_that_comes_byte_by_byte)
     );
 }
 
-TEST_F(http_head_test, says_garbled_to_what_is_not_http)
+TEST_F(http_head_test, T23_says_garbled_to_what_is_not_http)
 {
     for (const char* text :
          {"SSH-2.0-OpenSSH_9.2\r\n\r\n", "\x15\x03\x01 a record of another protocol", "HTTP/1.1 OK\r\n\r\n",
@@ -130,7 +130,7 @@ TEST_F(http_head_test, says_garbled_to_what_is_not_http)
     }
 }
 
-TEST_F(http_head_test, gives_an_endless_header_up_at_its_limit)
+TEST_F(http_head_test, T23_gives_an_endless_header_up_at_its_limit)
 {
     for (const char* text : {"x", "a: b\r\n", "HTTP/1.1 200 OK\r\na: b\r\n"}) {
         SCOPED_TRACE(text);
@@ -172,7 +172,7 @@ asio::awaitable<void> begin_and_stop(tcp::socket socket)
     co_await listen_only(std::move(socket));
 }
 
-TEST_F(http_head_test, says_no_reply_to_half_an_answer)
+TEST_F(http_head_test, T23_says_no_reply_to_half_an_answer)
 {
     EXPECT_TRUE(is<no_reply>(ask(begin_and_stop, soon)));
 }

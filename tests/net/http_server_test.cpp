@@ -250,7 +250,7 @@ struct refused_request {
     const char* reason;
 };
 
-TEST(http_server, t6_refuses_what_could_change_smuggle_or_rebind_and_counts_why)
+TEST(http_server, T06_refuses_what_could_change_smuggle_or_rebind_and_counts_why)
 {
     const std::string long_field(2000, 'a');
     const std::string huge = "GET / HTTP/1.1\r\nHost: localhost\r\nX: " + long_field + "\r\n\r\n";
@@ -297,7 +297,7 @@ TEST(http_server, t6_refuses_what_could_change_smuggle_or_rebind_and_counts_why)
     EXPECT_TRUE(answer_to(server, get).starts_with("HTTP/1.1 200"));
 }
 
-TEST(http_server, t3_a_request_that_drips_is_ended_and_others_are_answered_meanwhile)
+TEST(http_server, T03_a_request_that_drips_is_ended_and_others_are_answered_meanwhile)
 {
     web_server server;
     web_client slow{server.port()};
@@ -329,7 +329,7 @@ TEST(http_server, silence_is_ended_without_a_word)
     EXPECT_TRUE(once.ended());
 }
 
-TEST(http_server, t4_a_client_that_does_not_read_is_ended_and_others_are_answered_meanwhile)
+TEST(http_server, T04_a_client_that_does_not_read_is_ended_and_others_are_answered_meanwhile)
 {
     web_server server;
     web_client lazy{server.port()};
@@ -362,7 +362,7 @@ TEST(http_server, answers_that_nobody_takes_are_limited_in_all)
     EXPECT_TRUE(answer_to(server, ask).starts_with("HTTP/1.1 200"));
 }
 
-TEST(http_server, t5_connections_over_the_limit_are_told_so_and_idle_ones_make_room)
+TEST(http_server, T05_connections_over_the_limit_are_told_so_and_idle_ones_make_room)
 {
     auto limits = quick();
     limits.request_time = patience;
@@ -450,7 +450,7 @@ TEST(http_events, continue_after_the_last_one_that_was_seen)
     }
 }
 
-TEST(http_events, t4_a_slow_reader_loses_events_and_is_told_how_many)
+TEST(http_events, T04_a_slow_reader_loses_events_and_is_told_how_many)
 {
     auto limits = quick();
     limits.stall_time = patience;

@@ -6,6 +6,8 @@
 #include "reachd/app/engine.hpp"
 #include "reachd/net/tls_probe.hpp"
 
+#include <thread>
+
 namespace reachd {
 namespace {
 
@@ -98,7 +100,7 @@ protected:
         gate = std::make_unique<flow_gate>(io.get_executor(), site.config.limits, state.sent, 1);
         tested = std::make_unique<inquirer>(
             io.get_executor(), std::make_shared<const plan>(site), state, *tasks, *gate, 1,
-            inquirer::handlers{.progressed = [](std::size_t, std::size_t) {}, .idle = [] {}}
+            inquirer::handlers{.progressed = [](std::size_t, std::size_t) {}, .idle = [] {}}, self
         );
     }
     ~inquirer_test() override
@@ -111,6 +113,7 @@ protected:
     site_state state;
     std::unique_ptr<task_group> tasks;
     std::unique_ptr<flow_gate> gate;
+    std::shared_ptr<self_watch> self; // before start(); else nobody looks
     std::unique_ptr<inquirer> tested;
 };
 
@@ -185,6 +188,29 @@ TEST_F(inquirer_test, waits_for_a_descriptor_instead_of_knowing_nothing)
     EXPECT_FALSE(asked.done());
     none.lift();
     EXPECT_TRUE(is<icmp_error>(asked.wait()));
+}
+
+TEST_F(inquirer_test, believes_no_silence_in_which_this_process_stood_still)
+{
+    self = std::make_shared<self_watch>(io.get_executor(), self_watch::handlers{});
+    running watching{io, self->run()};
+    start();
+    const auto peer = serve();
+    auto discarded = order_to(open_port);
+    discarded.min_ttl = 64; // the server's answer has crossed two routers
+    running<observation> asked{io, tested->ask(discarded)};
+    for (const auto sent = in(milliseconds{200}); steady::now() < sent;) {
+        io.restart();
+        io.run_one_until(sent);
+    }
+    std::this_thread::sleep_for(milliseconds{1000});
+    const auto seen = asked.wait();
+    ASSERT_TRUE(is_not_measured(seen, local_cause::other));
+    EXPECT_EQ(std::get<not_measured>(seen.what), stalled_outcome());
+    EXPECT_EQ(self->counts().voided, 1U);
+    EXPECT_TRUE(is<no_reply>(finish(io, tested->ask(discarded)))); // the twin had its time
+    self->close();
+    watching.wait();
 }
 
 TEST_F(inquirer_test, waits_for_a_discarded_answer_no_longer_than_the_others_took)

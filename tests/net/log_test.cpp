@@ -71,7 +71,7 @@ TEST_F(log_test, journal_gets_the_level_the_id_and_each_field)
     ::close(journal);
 }
 
-TEST_F(log_test, what_a_peer_said_makes_no_field_in_the_journal)
+TEST_F(log_test, T14_what_a_peer_said_makes_no_field_in_the_journal)
 {
     const int journal = open_journal();
     auto log = event_log::make({.journal = directory_ + "/journal"});

@@ -202,7 +202,7 @@ TEST_F(ask_server_test, says_no_reply_to_silence_at_the_deadline)
     EXPECT_GE(answer.took, soon - milliseconds{10});
 }
 
-TEST_F(ask_server_test, does_not_take_an_answer_with_another_id_or_for_another_question)
+TEST_F(ask_server_test, T23_does_not_take_an_answer_with_another_id_or_for_another_question)
 {
     for (const std::size_t changed : {0U, 13U}) { // a byte of the id, the first letter of the name
         const auto answer_wrongly = [changed](const dns_question& asked) {
@@ -246,7 +246,7 @@ TEST_F(ask_server_test, follows_a_cname_within_the_answer)
     EXPECT_EQ(addresses_of(answer), std::vector<std::string>{"192.0.2.9"});
 }
 
-TEST_F(ask_server_test, finds_no_address_in_a_loop_of_cnames)
+TEST_F(ask_server_test, T23_finds_no_address_in_a_loop_of_cnames)
 {
     const auto loop = [](const dns_question& asked) {
         return reply_to(asked, no_error, {{type_cname, same_name}});
@@ -254,7 +254,7 @@ TEST_F(ask_server_test, finds_no_address_in_a_loop_of_cnames)
     EXPECT_EQ(status(loop), dns_status::no_address);
 }
 
-TEST_F(ask_server_test, gives_up_on_garbage_within_its_time)
+TEST_F(ask_server_test, T23_gives_up_on_garbage_within_its_time)
 {
     const dns_script scripts[] = {
         [](const dns_question&) { return std::string{"garbage"}; },
@@ -352,7 +352,7 @@ TEST_F(look_up_test, keeps_a_name_that_does_not_exist_apart_from_one_without_add
     EXPECT_EQ(look_up("bare.test").system.status, dns_status::no_address);
 }
 
-TEST_F(look_up_test, ends_at_the_deadline_and_says_who_was_silent)
+TEST_F(look_up_test, T25_ends_at_the_deadline_and_says_who_was_silent)
 {
     configure("nameserver 127.0.0.53\nnameserver 127.0.0.54\n");
     const dns_server silent{io, "127.0.0.53", stay_silent};
@@ -366,7 +366,7 @@ TEST_F(look_up_test, ends_at_the_deadline_and_says_who_was_silent)
     EXPECT_EQ(addresses_of(found.servers.at(1)), all_three);
 }
 
-TEST_F(look_up_test, ends_at_the_deadline_when_every_thread_hangs_and_waits_for_none_of_them)
+TEST_F(look_up_test, T25_ends_at_the_deadline_when_every_thread_hangs_and_waits_for_none_of_them)
 {
     configure("nameserver 127.0.0.53\n");
     const dns_server silent{io, "127.0.0.53", stay_silent};

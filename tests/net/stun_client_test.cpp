@@ -160,7 +160,7 @@ TEST_F(stun_client_test, finds_out_what_a_server_does_with_response_port)
     }
 }
 
-TEST_F(stun_client_test, believes_no_answer_to_another_request)
+TEST_F(stun_client_test, T23_believes_no_answer_to_another_request)
 {
     fake_server server{io, manner::ignores};
     auto asker = open(server.where());

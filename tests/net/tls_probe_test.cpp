@@ -224,7 +224,7 @@ TEST_F(tls_greeting_test, names_the_graver_of_two_faults)
     EXPECT_FALSE(issuer_and_name.wrong_name);
 }
 
-TEST_F(tls_greeting_test, says_no_reply_to_a_peer_that_never_answers)
+TEST_F(tls_greeting_test, T23_says_no_reply_to_a_peer_that_never_answers)
 {
     for (const auto& talk : {conversation{listen_only}, conversation{stop_in_the_middle}}) {
         const auto seen = greet(talk, service_name, soon);
@@ -246,7 +246,7 @@ TEST_F(tls_greeting_test, tells_a_reset_from_a_close)
     EXPECT_FALSE(std::get<cut_off>(by_close.what).by_reset);
 }
 
-TEST_F(tls_greeting_test, says_refused_by_tls_to_a_peer_that_speaks_something_else)
+TEST_F(tls_greeting_test, T23_says_refused_by_tls_to_a_peer_that_speaks_something_else)
 {
     const auto seen = greet(answering("SSH-2.0-OpenSSH_9.2\r\n"));
     ASSERT_TRUE(is<tls_refused>(seen));

@@ -244,7 +244,7 @@ TEST_F(server_test, messages_may_come_in_pieces_and_several_at_once)
     }
 }
 
-TEST_F(server_test, rule_09_text_ends_the_connection_and_is_not_echoed)
+TEST_F(server_test, T16_rule_09_text_ends_the_connection_and_is_not_echoed)
 {
     start();
     for (const std::string text : {"GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01", "EHLO x\r\n"}) {
@@ -254,7 +254,7 @@ TEST_F(server_test, rule_09_text_ends_the_connection_and_is_not_echoed)
     }
 }
 
-TEST_F(server_test, rule_09_a_hello_without_the_right_mac_gets_not_one_byte)
+TEST_F(server_test, T16_rule_09_a_hello_without_the_right_mac_gets_not_one_byte)
 {
     start();
     client peer{SOCK_STREAM};
@@ -300,7 +300,7 @@ TEST_F(server_test, rule_09_more_than_4_kib_before_trust_ends_the_connection)
     EXPECT_TRUE(peer.ended());
 }
 
-TEST_F(server_test, rule_09_connections_of_one_address_and_in_all_are_bounded)
+TEST_F(server_test, T21_rule_09_connections_of_one_address_and_in_all_are_bounded)
 {
     config what;
     what.limits.tcp_connections_per_address = 5;
@@ -318,7 +318,7 @@ TEST_F(server_test, rule_09_connections_of_one_address_and_in_all_are_bounded)
     EXPECT_TRUE(client{SOCK_STREAM}.hello()) << "places come back";
 }
 
-TEST_F(server_test, rule_09_a_client_that_does_not_read_is_cut_off_and_holds_no_memory)
+TEST_F(server_test, T21_rule_09_a_client_that_does_not_read_is_cut_off_and_holds_no_memory)
 {
     config what;
     what.limits.source_packets_per_s = what.limits.source_burst = 10000000;
@@ -347,7 +347,7 @@ TEST_F(server_test, rule_09_a_client_that_does_not_read_is_cut_off_and_holds_no_
     }));
 }
 
-TEST_F(server_test, rule_06_an_icmp_error_makes_it_send_nothing)
+TEST_F(server_test, T20_rule_06_an_icmp_error_makes_it_send_nothing)
 {
     start();
     client gone{SOCK_DGRAM};

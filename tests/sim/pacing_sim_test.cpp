@@ -109,7 +109,7 @@ std::size_t busiest_second(const std::vector<time_point>& starts)
     return most;
 }
 
-TEST(pacing_sim, exceeds_no_limit_in_any_second_and_loses_no_ticket)
+TEST(pacing_sim, T24_exceeds_no_limit_in_any_second_and_loses_no_ticket)
 {
     const auto first = seed_from_environment(20290000);
     for (std::uint64_t seed = first; seed < first + 1000 && !testing::Test::HasFailure(); ++seed) {

@@ -104,7 +104,7 @@ struct damage {
 
 class damaged_file : public store_test, public ::testing::WithParamInterface<damage> {};
 
-TEST_P(damaged_file, is_found_and_set_aside)
+TEST_P(damaged_file, T27_is_found_and_set_aside)
 {
     {
         auto store = open();
@@ -157,6 +157,73 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& tested) { return std::string{tested.param.name}; }
 );
 
+TEST_F(history_file_test, sightings_of_an_older_file_are_kept)
+{
+    open().reset();
+    {
+        SQLite::Database old{file().string(), SQLite::OPEN_READWRITE};
+        old.exec(
+            "DROP INDEX sighting_last; DROP TABLE sighting; DROP INDEX record_order; DROP TABLE visit;"
+            "CREATE TABLE sighting(name TEXT NOT NULL, address TEXT NOT NULL, first INTEGER NOT NULL,"
+            " last INTEGER NOT NULL, PRIMARY KEY(name, address)) WITHOUT ROWID;"
+            "INSERT INTO sighting VALUES('a.example', '192.0.2.1', 1, 2); PRAGMA user_version = 2"
+        );
+    }
+    auto store = open();
+    ASSERT_TRUE(store);
+    const auto found = store->sightings({});
+    ASSERT_EQ(found->entries.size(), 1U);
+    EXPECT_EQ(found->entries[0].last, wall_time{milliseconds{2}});
+}
+
+class schema_that_is_none : public store_test, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(schema_that_is_none, is_corrupt)
+{
+    open().reset();
+    {
+        SQLite::Database database{file().string(), SQLite::OPEN_READWRITE};
+        database.exec(GetParam());
+    }
+    const auto opened = open_history(file(), {});
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().what, store_fault::corrupt) << opened.error().sentence;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    history, schema_that_is_none,
+    ::testing::Values(
+        "DROP TABLE sample", "DROP TABLE record; CREATE VIEW record AS SELECT * FROM sample",
+        "DROP INDEX record_state; DROP INDEX record_order; ALTER TABLE record DROP COLUMN since",
+        "PRAGMA user_version = -1"
+    )
+);
+
+TEST_F(history_file_test, another_programs_empty_database_with_a_version_is_left_alone)
+{
+    {
+        SQLite::Database other{file().string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE};
+        other.exec("PRAGMA user_version = -3");
+    }
+    const auto opened = open_history(file(), {});
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().what, store_fault::foreign);
+}
+
+TEST_F(history_file_test, tables_that_go_while_it_is_open_are_a_corrupt_file)
+{
+    auto store = open();
+    begin(*store, make_wall(november));
+    {
+        SQLite::Database other{file().string(), SQLite::OPEN_READWRITE};
+        other.exec("DROP TABLE sample");
+    }
+    const auto done =
+        store->write({.samples = {{.catalogue = "cat", .requirement = "a"}}}, make_wall(november));
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().what, store_fault::corrupt) << done.error().sentence;
+}
+
 TEST_F(history_file_test, a_second_one_set_aside_in_the_same_second_gets_another_name)
 {
     const auto when = make_wall(november);
@@ -195,7 +262,7 @@ TEST_F(history_file_test, says_where_a_directory_cannot_be_made)
     }
 }
 
-TEST_F(history_file_test, thirty_kills_lose_nothing_that_was_written)
+TEST_F(history_file_test, T28_thirty_kills_lose_nothing_that_was_written)
 {
     std::uint64_t told = 0;
     for (int round = 0; round < 30; ++round) {

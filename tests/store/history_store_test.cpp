@@ -3,6 +3,7 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <algorithm>
+#include <set>
 
 namespace reachd::test {
 namespace {
@@ -50,6 +51,31 @@ TEST_F(history_store_test, pages_from_the_newest_without_gap_or_repetition)
     }
     ASSERT_EQ(seen.size(), 25U);
     EXPECT_TRUE(std::ranges::is_sorted(seen, std::ranges::greater{}));
+}
+
+TEST_F(history_store_test, another_connection_reads_while_it_is_written_and_can_be_stopped)
+{
+    const auto now = make_wall(november);
+    auto store = open();
+    begin(*store, now);
+    history_batch batch;
+    for (int i = 0; i < 2000; ++i) {
+        batch.records.push_back(make_row_record(now + minute * i, "a", "fail"));
+    }
+    write(*store, batch, now);
+    auto reader = open_history_reader(file(), store->session());
+    ASSERT_TRUE(reader);
+    EXPECT_EQ((*reader)->records({.limit = 5000})->entries.size(), 2000U);
+    write(*store, batch_of({make_row_record(now, "b", "pass")}), now);
+    EXPECT_EQ((*reader)->records({.requirement = "b"})->entries.size(), 1U);
+    EXPECT_FALSE((*reader)->at(now)->last_alive) << "this daemon runs";
+    int looks = 0;
+    (*reader)->give_up_when([&looks] { return ++looks > 3; });
+    const auto given_up = (*reader)->records({.limit = 5000});
+    ASSERT_FALSE(given_up);
+    EXPECT_EQ(given_up.error().what, store_fault::busy);
+    (*reader)->give_up_when(nullptr);
+    EXPECT_TRUE((*reader)->records({}));
 }
 
 TEST_F(history_store_test, narrows_by_row_endpoint_kind_and_time)
@@ -144,7 +170,27 @@ TEST_F(history_store_test, tells_a_daemon_what_the_one_before_left)
     EXPECT_EQ(store->at(now + 5 * minute)->last_alive, now + 2 * minute) << "nobody watched in between";
 }
 
-TEST_F(history_store_test, a_daemon_that_was_killed_ends_where_it_was_last_alive)
+TEST_F(history_store_test, keeps_the_last_visit_of_each_source)
+{
+    const auto now = make_wall(november);
+    const auto one = *parse_address("192.0.2.1");
+    const auto other = *parse_address("2001:db8::1");
+    {
+        auto store = open({.keep = std::chrono::days{10}});
+        begin(*store, now);
+        write(*store, {.visits = {{"cat", "help", one, now}, {"cat", "help", other, now}}}, now);
+        write(*store, {.visits = {{"cat", "help", one, now + 5 * minute}}}, now);
+    }
+    auto store = open({.keep = std::chrono::days{10}});
+    const auto visits = begin(*store, now + minute).visits;
+    ASSERT_EQ(visits.size(), 2U);
+    EXPECT_EQ(visits[0], (row_visit{"cat", "help", one, now + 5 * minute}));
+    EXPECT_EQ(visits[1], (row_visit{"cat", "help", other, now}));
+    ASSERT_TRUE(store->upkeep(now + std::chrono::hours{24 * 10} + minute));
+    EXPECT_EQ(begin(*store, now).visits.size(), 1U);
+}
+
+TEST_F(history_store_test, T28_a_daemon_that_was_killed_ends_where_it_was_last_alive)
 {
     const auto now = make_wall(november);
     {
@@ -161,7 +207,7 @@ TEST_F(history_store_test, a_daemon_that_was_killed_ends_where_it_was_last_alive
     EXPECT_EQ(store->watched(now, now + 40 * minute)->at(0).to, now + 3 * minute);
 }
 
-TEST_F(history_store_test, a_batch_is_written_whole_or_not_at_all)
+TEST_F(history_store_test, T28_a_batch_is_written_whole_or_not_at_all)
 {
     const auto now = make_wall(november);
     auto store = open();
@@ -192,12 +238,40 @@ TEST_F(history_store_test, knows_when_names_had_which_address)
     sight("192.0.2.1", minute);
     sight("192.0.2.2", 2 * minute);
     sight("192.0.2.2", 50 * minute);
-    const auto found = store->sightings();
-    ASSERT_EQ(found->size(), 2U);
+    const auto found = store->sightings({});
+    ASSERT_EQ(found->entries.size(), 2U);
     EXPECT_EQ(
-        found->at(0), (address_sighting{"a.example", "192.0.2.2", now + 2 * minute, now + 50 * minute})
+        found->entries[0], (address_sighting{"a.example", "192.0.2.2", now + 2 * minute, now + 50 * minute})
     );
-    EXPECT_EQ(found->at(1).last, now + minute);
+    EXPECT_EQ(found->entries[1].last, now + minute);
+    EXPECT_EQ(store->sightings({.address = "192.0.2.1"})->entries.size(), 1U);
+    EXPECT_EQ(store->sightings({.from = now + 2 * minute})->entries.size(), 1U);
+}
+
+TEST_F(history_store_test, pages_through_addresses_that_share_their_moments)
+{
+    const auto now = make_wall(november);
+    auto store = open();
+    begin(*store, now);
+    history_batch batch;
+    for (int i = 0; i < 25; ++i) {
+        const auto at = now + minute * (i / 10);
+        batch.sightings.push_back({"a.example", fmt::format("192.0.2.{}", i), at, at});
+    }
+    write(*store, batch, now);
+    std::set<std::string> seen;
+    record_query query{.limit = 7};
+    std::size_t pages = 0;
+    do {
+        const auto page = store->sightings(query);
+        ASSERT_TRUE(page);
+        ASSERT_LE(page->entries.size(), 7U);
+        for (const auto& one : page->entries) {
+            EXPECT_TRUE(seen.insert(one.address).second) << one.address << " comes twice";
+        }
+        query.after = page->next;
+    } while (query.after && ++pages < 10);
+    EXPECT_EQ(seen.size(), 25U);
 }
 
 TEST_F(history_store_test, upkeep_puts_samples_of_past_days_together)

@@ -67,13 +67,13 @@ class Running(SystemTest):
         self.assertEqual(re.search(r"Uid:\s+(.*)", status)[1].split(), [NOBODY] * 4)
         self.assertEqual(int(re.search(r"CapEff:\s+(\w+)", status)[1], 16), 0)
 
-    def test_sockets_have_their_modes_and_nothing_else_lies_beside_them(self):
+    def test_t08_sockets_have_their_modes_and_nothing_else_lies_beside_them(self):
         modes = {path.name: (stat.filemode(path.stat().st_mode), path.stat().st_uid)
                  for path in self.site.socket_path().parent.iterdir()}
         wanted = {"control.sock": "srw-rw----", "status.sock": "srw-rw-rw-", "reachd.lock": "-rw-------"}
         self.assertEqual(modes, {name: (mode, int(NOBODY)) for name, mode in wanted.items()})
 
-    def test_a_stranger_may_read_and_not_change(self):
+    def test_t07_a_stranger_may_read_and_not_change(self):
         stranger = ["setpriv", "--reuid=4711", "--regid=4711", "--clear-groups", "--"]
         for words, code in ((["status"], 3), (["probe", "nlb"], 3), (["reload"], 3)):
             done = self.daemon.reachctl(*words, before=stranger, user=False)
@@ -88,7 +88,7 @@ class Running(SystemTest):
             self.assertEqual(set(answers[0]), set(answers[1]), method)
             self.assertTrue(answers[0], method)
 
-    def test_methods_that_change_something_are_forbidden_on_the_status_socket(self):
+    def test_t06_methods_that_change_something_are_forbidden_on_the_status_socket(self):
         before = self.daemon.log().count("config.reloaded")
         for method in CHANGE:
             error = self.refused(method, {"requirement": "maps"} if method == "acknowledge" else None)
@@ -112,6 +112,7 @@ class Running(SystemTest):
         report = self.daemon.ask("report")
         self.assertLessEqual(REPORT_KEYS, set(report))
         self.assertEqual((report["schema"], report["site"], report["state"]), (1, "lab", "unproven"))
+        self.assertEqual(report["version"], self.daemon.ask("version")["version"])
         self.assertEqual(len(rows(report)), 16)
         for one in rows(report).values():
             self.assertLessEqual(ROW_KEYS, set(one))
@@ -171,7 +172,7 @@ class Running(SystemTest):
         data = self.refused("helth")["data"]
         self.assertEqual((data["reason"], data["hint"]), ("unknown_method", "did you mean 'health'?"))
 
-    def test_configuration_in_force_is_told_without_secrets(self):
+    def test_t13_configuration_in_force_is_told_without_secrets(self):
         config = self.daemon.ask("config")
         self.assertEqual((config["site"], config["schedule"]["interval_s"]), ("lab", 5))
         self.assertEqual(config["limits"]["attempts"], 2)
@@ -186,7 +187,7 @@ class Running(SystemTest):
         self.assertEqual([one["id"] for one in found["helpdesk-buttons"]["requirements"]],
                          ["getconf", "upload", "request-slot", "session", "inbound-api"])
 
-    def test_probe_measures_anew_tells_its_progress_and_is_put_on_record(self):
+    def test_t10_probe_measures_anew_tells_its_progress_and_is_put_on_record(self):
         before = self.daemon.row("provisioning")["checked"]
         with self.daemon.connect("control") as client:
             report = client.ask("probe", {"catalogue": "eschat-govcloud"})["result"]
@@ -197,7 +198,7 @@ class Running(SystemTest):
         self.assertGreater(row(report, "provisioning")["checked"], before)
         self.assertRegex(self.daemon.log(), rf"info control\.change: method probe was called pid={os.getpid()} uid=0")
 
-    def test_probe_of_an_unknown_row_is_refused_with_the_nearest(self):
+    def test_t11_probe_of_an_unknown_row_is_refused_with_the_nearest(self):
         data = self.refused("probe", {"requirement": "mapps"}, "control")["data"]
         self.assertEqual((data["reason"], data["hint"]), ("not_found", "did you mean maps?"))
 

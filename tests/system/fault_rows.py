@@ -24,6 +24,7 @@ import typing
 import unittest
 
 from lab_site import LIMITS, Site, row as row_of, runs
+from report_schema import of_report
 
 HOPS4 = ("10.77.1.2", "10.77.1.1", "100.64.0.1", "203.0.113.2")
 HOPS6 = ("fd77:1::2", "fd77:1::1", "2001:db8:64::1", "2001:db8:ff01::2")
@@ -194,7 +195,11 @@ class Judge:
                                   config=self.site.config(self.limits() | (self.row.config or {})))
         if done.returncode not in (0, 2, 3) or not done.stdout:
             return None, f"reachctl: exit {done.returncode}: {done.stderr.strip()}"
-        return json.loads(done.stdout), None
+        report = json.loads(done.stdout)
+        wrong = next(of_report().iter_errors(report), None)
+        if wrong:
+            return None, f"report.schema.json: {wrong.message[:200]} at {'/'.join(map(str, wrong.absolute_path))}"
+        return report, None
 
     def problems(self, report):
         matched = set()

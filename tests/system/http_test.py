@@ -39,6 +39,8 @@ class Answers(WithHttp):
         daemon, web = self.start()
         daemon.await_row("signaling", "pass")
         ready = web.get("/health")
+        self.assertEqual(set(ready.json()), set(daemon.ask("health")))
+        self.assertEqual(ready.json()["history"]["state"], "kept")
         self.assertEqual((ready.status, ready.json()["state"]), (200, "ready"))
         self.fault("drop", port="4200", proto="tcp")
         daemon.await_row("signaling", "fail", 30)
@@ -159,7 +161,7 @@ class Taken:
 
 
 class Threats(WithHttp):
-    """Numbers: the list of threats in docs/HTTP.md."""
+    """Numbers: docs/SECURITY-TESTS.md."""
 
     @classmethod
     def setUpClass(cls):
@@ -189,12 +191,12 @@ class Threats(WithHttp):
         self.assertNotIn("task.failed", self.daemon.log())
         self.assertEqual(self.web.get("/alive").status, 200)
 
-    def test_t2_header_without_end_is_refused_at_its_limit(self):
+    def test_t02_header_without_end_is_refused_at_its_limit(self):
         with self.probes_on_time():
             endless = self.web.raw(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * (64 * HEADER_LIMIT))
             self.assertEqual(Answer(endless).status, 431)
 
-    def test_t3_drip_is_ended_after_ten_seconds_and_others_are_answered_at_once(self):
+    def test_t03_drip_is_ended_after_ten_seconds_and_others_are_answered_at_once(self):
         with self.probes_on_time(), contextlib.ExitStack() as held:
             slow = [held.enter_context(self.web.connect()) for _ in range(PEER_LIMIT - 4)]
             began = time.monotonic()
@@ -212,7 +214,7 @@ class Threats(WithHttp):
                 self.assertIn(Answer(read_to_end(channel)).status, (400, 408))
             self.assertLess(time.monotonic() - began, 14)
 
-    def test_t4_readers_that_take_nothing_hold_nobody_up(self):
+    def test_t04_readers_that_take_nothing_hold_nobody_up(self):
         with self.probes_on_time(), contextlib.ExitStack() as held:
             for path in ("/report", "/events", "/metrics") * 8:
                 channel = held.enter_context(self.web.connect())
@@ -223,7 +225,7 @@ class Threats(WithHttp):
                 self.assertEqual(self.web.get("/health").status, 200)
                 self.assertLess(time.monotonic() - asked, LATE_S)
 
-    def test_t5_flood_of_connections_is_refused_and_passes(self):
+    def test_t05_flood_of_connections_is_refused_and_passes(self):
         refused = 'reachd_http_refused_total{reason="too_many_connections"}'
         before = self.web.metric(refused)
         with self.probes_on_time(), contextlib.ExitStack() as held:
@@ -234,7 +236,7 @@ class Threats(WithHttp):
         wait_until(lambda: self.web.get("/alive").status == 200, "a place", 15)
         self.assertGreaterEqual(self.web.metric(refused), before + 500 - CONNECTION_LIMIT)
 
-    def test_t5_requests_as_fast_as_possible_leave_the_probes_on_time(self):
+    def test_t05_requests_as_fast_as_possible_leave_the_probes_on_time(self):
         stop = threading.Event()
         answered = [0, 0, 0]
 
@@ -258,7 +260,7 @@ class Threats(WithHttp):
                 thread.join()
         self.assertGreater(min(answered), 20, answered)
 
-    def test_t6_nothing_that_changes_is_taken(self):
+    def test_t06_nothing_that_changes_is_taken(self):
         for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "reload"):
             with self.subTest(method=method):
                 answer = self.web.get("/health", method=method)

@@ -111,7 +111,7 @@ class Networks(Disturbed):
         got, _ = self.measure(self.files(HOLD_S, RUNGS, BOTH))
         for which, one in got.items():
             self.assertNotEqual(one["state"], "pass", one)
-            self.assertLess(one["held_s"] or 0, SHORT[which], one)
+            self.assertLessEqual(one["held_s"] or 0, SHORT[which], one)  # a rung of just that length may go either way
 
     def test_of_two_nats_with_short_timers_the_shorter_decides(self):
         for near, far in ((SHORT, LONG), (LONG, SHORT)):
@@ -153,7 +153,7 @@ class Networks(Disturbed):
         got, _ = self.measure(self.files(HOLD_S, RUNGS, BOTH))
         for which, one in got.items():
             self.assertNotEqual(one["state"], "pass", one)
-            self.assertLess(one["held_s"] or 0, SHORT[which], one)
+            self.assertLessEqual(one["held_s"] or 0, SHORT[which], one)  # a rung of just that length may go either way
 
 
 class Ends(Disturbed):
@@ -208,10 +208,10 @@ class Ends(Disturbed):
         got = self.measure_stopped(SHORT, 6, 12)
         for which, one in got.items():
             self.assertNotEqual(one["state"], "pass", one)
-            self.assertLess(one["held_s"] or 0, SHORT[which], one)
+            self.assertLessEqual(one["held_s"] or 0, SHORT[which], one)  # a rung of just that length may go either way
 
     @unittest.skipUnless(ASLEEP.exists(), "libasleep.so is not built with sanitizers")
-    def test_a_client_that_was_suspended_proves_nothing(self):
+    def test_t26_a_client_that_was_suspended_proves_nothing(self):
         library = self.site.directory / "bin" / ASLEEP.name
         shutil.copy(ASLEEP, library)
         for timers in (LONG, SHORT):

@@ -8,6 +8,7 @@ import shutil
 import signal
 
 from lab_site import PRIMARY, TREE, SystemTest, wait_until
+from report_schema import of_ladder
 
 SERVER, PORT = "203.0.113.6", 3478
 ESTABLISHED, LOOSE = "netfilter/nf_conntrack_tcp_timeout_established", "netfilter/nf_conntrack_tcp_loose"
@@ -69,7 +70,10 @@ class IdleTest(SystemTest):
     @staticmethod
     def entries(text):
         """What `reachctl idle --format json` said, by class."""
-        return {one["class"] or one["transport"]: one for one in json.loads(text)["idle"]}
+        told = json.loads(text)["idle"]
+        for one in told:
+            of_ladder().validate(one)
+        return {one["class"] or one["transport"]: one for one in told}
 
     def assert_true_of(self, one, timer_s):
         """What must hold of every ladder over a far side that speaks first, whatever happens to it on the way: the timer lies in

@@ -9,6 +9,7 @@ import os
 import pathlib
 import shutil
 import socket
+import struct
 import sys
 import threading
 
@@ -106,13 +107,16 @@ class Inbound(Counting):
             self.visit_from(source)
 
     def visit_from(self, source):
+        self.addCleanup(self.connect_from(source).close)
+
+    def connect_from(self, source):
         def make():
             channel = socket.socket()
             channel.settimeout(10)
             channel.bind((source, 0))
             channel.connect((PUBLIC, PORT))
             return channel
-        self.addCleanup(system.in_namespace(namespace_of(self.site.lab.id, "server"), make).close)
+        return system.in_namespace(namespace_of(self.site.lab.id, "server"), make)
 
     def config(self, service=CLIENT, public=PUBLIC, **more):
         here = {"service": f"{service}:{PORT}", **({"public": f"{public}:{PORT}"} if public else {})}
@@ -272,7 +276,7 @@ class Inbound(Counting):
 
     def test_a_site_without_such_a_service_says_so_and_is_not_held_up_by_the_row(self):
         config = self.site.config({"catalogues": ["helpdesk-buttons"], "values": {},
-                                   "inbound": {ROW: {"not_needed": "the ticket system is cloud-hosted"}}})
+                                   "not_needed": {ROW: "the ticket system is cloud-hosted"}})
         report = self.check("inbound-api", "getconf", config=config)
         one = row(report, "inbound-api")
         self.assertEqual((one["state"], one["sentence"]), (
@@ -309,6 +313,22 @@ class Inbound(Counting):
             self.assertIn("over-exposed", daemon.await_row("inbound-api", "fail")["sentence"])
             told = daemon.reachctl("endpoint", "tcp", CLIENT, str(PORT), config=self.config()).stdout
             self.assertIn("inbound-api", told)
+
+    def test_visits_outlive_a_restart_of_the_daemon(self):
+        self.listen()
+        self.forward(ALLOWED)
+        config = self.config(history={"path": str(self.site.fresh_directory("visits") / "history.db")})
+        with self.site.daemon(config=config) as daemon:
+            channels = [self.connect_from(source) for source in ALLOWED]
+            one = daemon.await_row("inbound-api", "pass", 30)
+            for channel in channels:  # by a RST: nothing of them is left on the service's machine
+                channel.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                channel.close()
+        with self.site.daemon(config=config) as daemon:
+            again = daemon.await_row("inbound-api", "pass", 30)
+            self.assertEqual(sorted(visit["source"] for visit in again["inbound"]["visits"]), sorted(ALLOWED))
+            for visit in again["inbound"]["visits"]:
+                self.assertLessEqual(visit["at"], max(before["at"] for before in one["inbound"]["visits"]))
 
 
 if __name__ == "__main__":

@@ -365,12 +365,12 @@ def wait_until(question, what, patience=PATIENCE_S, detail=lambda: ""):
         time.sleep(0.05)
 
 
-def main(name, short_range=False):
+def main(name, short_range=False, **how):
     """Runs the calling file's tests in a lab of their own and exits."""
     if os.geteuid() != 0:
         print(f"{name}_test: needs root (network namespaces); skipped", file=sys.stderr)
         sys.exit(77)
-    with Site(name) as site:
+    with Site(name, **how) as site:
         if short_range:
             site.shorten_range()
         SystemTest.site = site

@@ -49,7 +49,7 @@ class Metrics(SystemTest):
     def metrics(self):
         return self.web.get("/metrics").body.decode()
 
-    def test_promtool_has_nothing_to_say_of_them_whatever_the_site_is_called(self):
+    def test_t15_promtool_has_nothing_to_say_of_them_whatever_the_site_is_called(self):
         done = promtool("check", "metrics", input=self.metrics())
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
         bad = promtool("check", "metrics", input="# TYPE reachd_x_milliseconds counter\nreachd_x_milliseconds 1\n")

@@ -76,7 +76,7 @@ class OneServer(SystemTest):
         self.fault("dns", server="1", mode="nxdomain")
         self.assertNotEqual(row(self.check(NAMED), NAMED)["state"], "pass")
 
-    def test_lying_server_is_named_and_the_other_ones_addresses_are_probed(self):
+    def test_t23_lying_server_is_named_and_the_other_ones_addresses_are_probed(self):
         for mode, lie in LIES.items():
             for number, bad in SERVERS.items():
                 good = SERVERS["2" if number == "1" else "1"]
@@ -127,7 +127,7 @@ class BothServers(SystemTest):
         self.assertIn(f"({DNS1}: {SAYS['refused']}; {DNS2}: {SAYS['nxdomain']})", row(report, NAMED)["sentence"])
         self.assertEqual(row(report, OTHER_NAME)["findings"], [])
 
-    def test_private_answer_of_both_is_a_forged_name_and_nothing_is_probed(self):
+    def test_t23_private_answer_of_both_is_a_forged_name_and_nothing_is_probed(self):
         for mode, lie in LIES.items():
             with self.subTest(mode=mode):
                 self.fault("dns", mode=mode, name=MAPS)
@@ -155,7 +155,7 @@ class BothServers(SystemTest):
 class Wildcard(SystemTest):
     """A resolver that gives one public address for every name, as a captive portal does."""
 
-    def test_one_public_address_for_names_of_different_owners_is_forged(self):
+    def test_t23_one_public_address_for_names_of_different_owners_is_forged(self):
         owners = ("maps", "getconf", "request-slot")  # googleapis.com, amazonaws.com, helpdeskbuttons.com
         self.lie_about(MAPS, "cfjex255ag.execute-api.us-east-1.amazonaws.com", "connect.helpdeskbuttons.com")
         report = self.check(*owners, LITERAL)

@@ -147,7 +147,7 @@ class Pollers(SystemTest):
         script = self.adapted("checkmk-local")
         lines = self.run_there(script).stdout.splitlines()
         self.assertEqual([line.split(" ")[0] for line in lines], ["0", "0"], lines)
-        self.assertRegex(lines[0], r'^0 "reachd site [^"]+" pass=1\|fail=0\|unproven=0\|not_configured=0\|age=\d+ ')
+        self.assertRegex(lines[0], r'^0 "reachd" pass=1\|fail=0\|unproven=0\|not_configured=0\|age=\d+ [^:]+: ')
         self.drop()
         lines = self.run_there(script).stdout.splitlines()
         self.assertRegex(lines[1], r'^2 "reachd own signaling" failing=1;;;0;1 fail: ')

@@ -8,6 +8,7 @@ import json
 import pathlib
 import signal
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -15,6 +16,70 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from lab_site import EXIT_CONFIG, PRIMARY, SystemTest, main, rows, wait_until  # noqa: E402
 
 SLOW = {"schedule": {"interval_s": 300}}  # no row is due twice within a test
+
+
+class Fewer(SystemTest):
+    def test_a_round_that_outlives_a_reload_speaks_of_no_row_of_the_new_files(self):
+        def files(*rows_wanted):
+            self.site.write("catalogues/own.json", {"id": "own", "title": "Own", "document": {"title": "Own"}, "contact": "S",
+                                                    "requirements": list(rows_wanted)})
+        slow = [{"id": f"name-{index}", "transport": "tcp", "destinations": [f"n{index}.example.com"], "ports": "443",
+                 "expect": "path"} for index in range(20)]
+        files(*slow)
+        history = self.site.fresh_directory("own") / "history.db"
+        config = self.site.config({"catalogues": ["own"], "values": {}, "schedule": {"interval_s": 1},
+                                   "history": {"path": str(history)}}, name="own.json")
+        self.site.lab.fault("dns", mode="silent")
+        self.addCleanup(self.site.lab.clear)
+        with self.site.daemon(config=config) as daemon:
+            time.sleep(1)  # all twenty wait for DNS
+            files({"id": "line", "transport": "tcp", "destinations": [PRIMARY], "ports": "4200", "expect": "service"})
+            daemon.ask("reload", None, "control")
+            daemon.await_row("line", "pass", 30)
+            time.sleep(7)  # the old questions end within 5 s
+            self.assertIsNone(daemon.process.poll())
+            told = {one["requirement"] for one in daemon.ask("history", {"kinds": "requirement,endpoint"})["changes"]}
+            self.assertEqual(told - {one["id"] for one in slow}, {"line"})
+            self.assertEqual({one["requirement"] for one in daemon.ask("history", {"what": "samples"})["samples"]} -
+                             {one["id"] for one in slow}, {"line"})
+
+
+class Blocks(SystemTest):
+    def test_samples_that_a_reload_cut_short_are_taken_again(self):
+        config = self.site.config({"schedule": {"interval_s": 5, "sweep_interval_s": 3600},
+                                   "limits": {"samples_per_block": 4}}, name="few.json")
+
+        def blocks():
+            return [one for one in daemon.row("apns")["runs"] if one["destination"] == "17.0.0.0/8"]
+
+        with self.site.daemon(config=config) as daemon:
+            daemon.await_checked(patience=60)
+            self.assertEqual(blocks(), [], "sampled already: the reload would prove nothing")
+            daemon.ask("reload", None, "control")
+            wait_until(lambda: len(blocks()) == 2, "the samples of both ports", 60)
+
+
+class Rounds(SystemTest):
+    def test_what_a_round_under_way_has_found_out_is_told_after_a_reload(self):
+        pair = [f"15.200.134.{last}" for last in (197, 198)]
+        self.site.write("catalogues/own.json", {"id": "own", "title": "Own", "document": {"title": "Own"}, "contact": "S",
+                                                "requirements": [{"id": "pair", "transport": "tcp", "destinations": pair,
+                                                                  "ports": "4200", "expect": "path"}]})
+        config = self.site.config({"catalogues": ["own"], "values": {}, **SLOW}, name="pair.json")
+        self.addCleanup(self.site.lab.clear)
+        for one in pair:
+            self.fault("drop", port="4200", address=one)
+        with self.site.daemon(config=config) as daemon:
+            daemon.await_row("pair", "fail", 60)
+            wait_until(lambda: daemon.log().count("verdict.changed") == 1, "the first verdict")
+            self.site.lab.clear()
+            self.fault("drop", port="4200", address=pair[1])
+            asked = threading.Thread(target=lambda: daemon.reachctl("probe", "pair"))
+            asked.start()
+            time.sleep(1)  # the first has answered, the second is waited for
+            daemon.ask("reload", None, "control")
+            wait_until(lambda: daemon.log().count("verdict.changed") == 2, "what changed")
+            asked.join()
 
 
 class Good(SystemTest):
@@ -166,61 +231,61 @@ class Faulty(SystemTest):
         text = self.config.read_text(encoding="utf-8")
         return lambda words: 1 + text[:text.index(words)].count("\n")
 
-    def test_missing_file(self):
+    def test_t29_missing_file(self):
         self.config.unlink()
         self.kept("there is no such file")
 
-    def test_empty_file(self):
+    def test_t29_empty_file(self):
         self.site.write("reload.json", "")
         self.kept("reload.json")
 
-    def test_half_a_file(self):
+    def test_t29_half_a_file(self):
         self.site.write("reload.json", self.good[:len(self.good) // 2])
         self.kept("reload.json:")
 
-    def test_directory(self):
+    def test_t29_directory(self):
         self.config.unlink()
         self.config.mkdir()
         self.kept("it is not a regular file")
 
-    def test_unreadable_file(self):
+    def test_t29_unreadable_file(self):
         self.config.chmod(0)
         self.kept("it cannot be read: Permission denied")
 
-    def test_unknown_key(self):
+    def test_t29_unknown_key(self):
         line_of = self.changed(lambda site: site["limits"].update(atempts=2))
         self.kept("unknown key 'atempts'; did you mean 'attempts'?", line=line_of("atempts"), pointer="/limits/atempts")
 
-    def test_wrong_type(self):
+    def test_t29_wrong_type(self):
         line_of = self.changed(lambda site: site["limits"].update(attempts="two"))
         self.kept("/limits/attempts", line=line_of('"attempts"'), pointer="/limits/attempts")
 
-    def test_out_of_range(self):
+    def test_t29_out_of_range(self):
         line_of = self.changed(lambda site: site["limits"].update(attempts=11))
         self.kept("must be 1 to 10, not 11", line=line_of('"attempts"'), pointer="/limits/attempts")
 
-    def test_duplicate_key(self):
+    def test_t29_duplicate_key(self):
         self.site.write("reload.json", self.good.replace('"site": "lab",', '"site": "lab",\n  "site": "other",'))
         self.kept("site", line=3)
 
-    def test_unknown_catalogue(self):
+    def test_t29_unknown_catalogue(self):
         line_of = self.changed(lambda site: site["catalogues"].append("helpdesk-button"))
         self.kept('did you mean "helpdesk-buttons"?', line=line_of('"helpdesk-button"'), pointer="/catalogues/2")
 
-    def test_unknown_value_of_a_catalogue(self):
+    def test_t29_unknown_value_of_a_catalogue(self):
         line_of = self.changed(lambda site: site["values"]["eschat-govcloud"].update(signalling_port=4200))
         self.kept("did you mean 'signaling_port'?", line=line_of("signalling_port"),
                   pointer="/values/eschat-govcloud/signalling_port")
 
-    def test_trust_store_that_is_not_there(self):
+    def test_t29_trust_store_that_is_not_there(self):
         self.changed(lambda site: site.update(tls={"ca_file": "/nowhere.pem"}))
         self.kept("/nowhere.pem", pointer="/tls/ca_file")
 
-    def test_several_faults_are_all_told(self):
+    def test_t29_several_faults_are_all_told(self):
         self.changed(lambda site: (site.update(sites="x"), site["limits"].update(attempts=0, in_flight=0)))
         self.kept("/sites", "/limits/attempts", "/limits/in_flight")
 
-    def test_catalogue_with_a_fault(self):
+    def test_t29_catalogue_with_a_fault(self):
         path = self.site.directory / "catalogues" / "helpdesk-buttons.json"
         good = path.read_text(encoding="utf-8")
         self.addCleanup(path.write_text, good, encoding="utf-8")
@@ -229,13 +294,13 @@ class Faulty(SystemTest):
         self.kept("unknown key 'expct'; did you mean 'expect'?", file=path, line=line, pointer="/requirements/3/expct")
         path.write_text(good, encoding="utf-8")
 
-    def test_catalogue_that_is_gone(self):
+    def test_t29_catalogue_that_is_gone(self):
         path = self.site.directory / "catalogues" / "helpdesk-buttons.json"
         aside = path.rename(path.with_suffix(".aside"))
         self.kept("helpdesk-buttons", pointer="/catalogues/1")
         aside.rename(path)
 
-    def test_catalogue_that_cannot_be_read(self):
+    def test_t29_catalogue_that_cannot_be_read(self):
         path = self.site.directory / "catalogues" / "helpdesk-buttons.json"
         path.chmod(0)
         self.kept("it cannot be read: Permission denied", file=path)
@@ -251,7 +316,7 @@ class Faulty(SystemTest):
 
 
 class Start(SystemTest):
-    def test_daemon_does_not_start_with_faulty_files_and_says_all_of_it(self):
+    def test_t29_daemon_does_not_start_with_faulty_files_and_says_all_of_it(self):
         self.site.fresh_directory("run")
         faulty = self.site.write("faulty.json", '{\n"site": 5,\n"sites": "x"}')
         process = self.site.start_daemon(config=faulty)

@@ -10,6 +10,7 @@ import csv
 import html.parser
 import io
 import json
+import os
 import pathlib
 import re
 import sys
@@ -17,11 +18,10 @@ import tarfile
 import unittest
 import xml.etree.ElementTree
 
-import jsonschema
-
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from lab_site import EXIT_CONFIG, EXIT_USAGE, TREE, SystemTest, main, row, wait_until  # noqa: E402
+from lab_site import EXIT_CONFIG, EXIT_USAGE, SystemTest, main, row, wait_until  # noqa: E402
+from report_schema import of_report  # noqa: E402
 
 SECRET = base64.b64encode(b"0123456789abcdef0123456789abcdef").decode("ascii")
 ROWS = ("nlb", "maps", "session", "signaling", "tcp-idle", "inbound-api", "upload")
@@ -88,8 +88,7 @@ class Reports(SystemTest):
             site.lab.clear()
         assert (done.returncode, done.stdout, done.stderr) == (2, "", ""), done
         cls.report = json.loads(cls.bad.read_text(encoding="utf-8"))
-        cls.schema = jsonschema.Draft7Validator(
-            json.loads((TREE / "config" / "schema" / "report.schema.json").read_text(encoding="utf-8")))
+        cls.schema = of_report()
 
     @staticmethod
     def fault_on(site):
@@ -154,6 +153,9 @@ class Reports(SystemTest):
             self.check_explanation(explained.stdout)
             unknown = daemon.reachctl("explain", "nothing", config=self.config)
             self.assertEqual((unknown.returncode, unknown.stdout), (3, ""))
+            for part in (daemon.ask("report", {"requirement": FAILING}), daemon.ask("report", {"catalogue": "helpdesk-buttons"}),
+                         daemon.ask("probe", {"requirement": PASSING}, "control")):
+                self.schema.validate(part)
             for path in self.out.glob("r.*"):
                 self.assertNotIn(SECRET, path.read_text(encoding="utf-8"), path)
             whole = daemon.reachctl("report", "--format", "html", "--requirement", FAILING, config=self.config)
@@ -284,7 +286,7 @@ class Reports(SystemTest):
         device = self.ctl(*words, "/dev/null")  # is written to, and not replaced
         self.assertEqual((device.returncode, device.stderr, pathlib.Path("/dev/null").is_char_device()), (0, "", True))
 
-    def test_hostile_names_of_the_outside_are_shown_and_not_obeyed(self):
+    def test_t14_hostile_names_of_the_outside_are_shown_and_not_obeyed(self):
         hostile = "<script>alert(1)</script> | =1+1 \x1b[2J"
         report = json.loads(json.dumps(self.report))
         row(report, FAILING)["sentence"] = row(report, FAILING)["endpoints"][0]["sentence"] = hostile
@@ -293,7 +295,7 @@ class Reports(SystemTest):
         self.assertNotIn("\x1b", text)
         self.assertIn("\\u{1b}[2J", text)
 
-    def test_support_bundle_lists_what_it_holds_and_holds_no_secret(self):
+    def test_t13_support_bundle_lists_what_it_holds_and_holds_no_secret(self):
         path = self.out / "support.tar.gz"
         log = self.site.write("reachd.log", "".join(f"line {number} 10.77.1.2\n" for number in range(3000)))
         config = json.loads(pathlib.Path(self.config).read_text(encoding="utf-8"))
@@ -350,7 +352,9 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
         return self.site.write(f"completions.{shell}", done.stdout)
 
     def run_shell(self, *argv):
-        done = self.site.lab.exec("client", list(argv), timeout=20)
+        path = f"{pathlib.Path(self.site.program('reachctl')).parent}:{os.environ['PATH']}"
+        files = [f"REACHD_CONFIG={self.site.config(name='shell.json')}", f"REACHD_CATALOGUE_DIR={self.site.directory}/catalogues"]
+        done = self.site.lab.exec("client", ["env", f"PATH={path}", *files, *argv], timeout=20)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         return done.stdout
 
@@ -370,7 +374,10 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
         self.assertEqual(self.complete(script, "reachctl", "check", "--format", "j"), {"json", "jsonl", "junit"})
         self.assertEqual(self.complete(script, "reachctl", "--color", ""), {"auto", "always", "never"})
         self.assertEqual(self.complete(script, "reachctl", "--config", "x", "health", "--format", "n"), {"nagios"})
-        self.assertEqual(self.complete(script, "reachctl", "completions", ""), {"bash", "zsh", "fish"})
+        self.assertEqual(self.complete(script, "reachctl", "completions", ""), {"bash", "zsh", "fish", "rows", "catalogues"})
+        self.assertEqual(self.complete(script, "reachctl", "explain", "inbound"), {"inbound-api"})
+        self.assertEqual(self.complete(script, "reachctl", "check", "--only", "sig"), {"signaling", "signaling-dr"})
+        self.assertEqual(self.complete(script, "reachctl", "report", "--catalogue", ""), {"eschat-govcloud", "helpdesk-buttons"})
         self.assertEqual(self.complete(script, "reachctl", "diff", "x"), {"FILES"})
         self.assertEqual(self.complete(script, "reachctl", "check", "--output", "x"), {"FILES"})
 
@@ -379,6 +386,10 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
         self.run_shell("zsh", "-f", "-n", str(script))
         self.assertEqual(self.run_shell("zsh", "-f", "-c", f"autoload -U compinit; compinit -D -u; source {script}; "
                                         "print $_comps[reachctl]"), "_reachctl\n")
+        asks = [line for line in script.read_text(encoding="utf-8").splitlines() if "completions rows" in line]
+        self.assertTrue(asks)
+        words = re.search(r"compadd -- (\$\{.*\})\}", asks[0]).group(1)
+        self.assertIn("signaling\n", self.run_shell("zsh", "-f", "-c", f"print -l -- {words}"))
 
     def test_fish_completes_commands_options_and_values(self):
         script = self.script("fish")
@@ -390,6 +401,8 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
         self.assertLessEqual({"check", "report", "explain"}, complete("reachctl "))
         self.assertLessEqual({"--baseline", "--format"}, complete("reachctl check --"))
         self.assertEqual(complete("reachctl check --format j"), {"json", "jsonl", "junit"})
+        self.assertEqual(complete("reachctl explain inbound"), {"inbound-api"})
+        self.assertEqual(complete("reachctl check --only sig"), {"signaling", "signaling-dr"})
 
     def test_a_shell_that_is_not_known_is_wrong_usage(self):
         self.assertEqual(self.site.reachctl("completions", "csh").returncode, EXIT_USAGE)

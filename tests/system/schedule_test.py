@@ -12,7 +12,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from lab_site import CONNECT_AT, MAPS, PRIMARY, SystemTest, endpoints, main, wait_until  # noqa: E402
+from lab_site import CONNECT_AT, MAPS, PRIMARY, PROVISIONING, SystemTest, endpoints, main, wait_until  # noqa: E402
 
 FIRST_ROUND_S = 90.0  # of a range of 1500 endpoints: it is seen from where they answer, too
 EVERY_SECOND = {"schedule": {"interval_s": 1}}
@@ -114,6 +114,17 @@ class Rounds(WithDaemon):
         self.assertEqual(silent, {"142.250.0.11"})
         self.site.lab.clear()
         daemon.await_row("web", "pass")
+
+    def test_box_that_begins_to_answer_in_the_place_of_a_bare_address_is_told(self):
+        bare = {"id": "bare", "transport": "tcp", "destinations": [PROVISIONING[0]], "ports": "80,443", "expect": "service"}
+        daemon = self.start(bare, SIGNALING)
+        for port, name, options in ((443, "redirect", {"port": "443", "address": PROVISIONING[0]}), (80, "http-portal", {})):
+            daemon.await_row("bare", "pass", 30)
+            self.fault(name, **options)
+            one = daemon.await_row("bare", "fail", 30)
+            self.assertEqual({found["port"] for found in one["endpoints"] if found["verdict"] == "intercepted"}, {port})
+            self.site.lab.clear()
+        daemon.await_row("bare", "pass", 30)
 
     def test_address_that_appears_is_an_event(self):
         daemon = self.start(WEB, SIGNALING)
@@ -235,7 +246,7 @@ class Monitoring(WithDaemon):
             self.assertRegex(done.stdout, r"\AREACHD CRITICAL - .+\n\Z")
         finally:
             daemon.signal(signal.SIGCONT)
-        self.nagios(daemon, 0, "OK")
+        self.assertIn("the daemon stood still", self.nagios(daemon, 1, "WARNING")[1])  # and nobody else is blamed
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ BEYOND_CATALOGUE_SCHEMA = {
     "block-expect", "duplicate-key", "id-twice", "reference-type", "reference-unknown", "text-control",
     "tls-ports",
 }
-BEYOND_SITE_SCHEMA = {"check-catalogue", "check-inbound", "check-values", "http-remote", "http-zero-port"}
+BEYOND_SITE_SCHEMA = {"check-catalogue", "check-inbound", "check-not-needed", "check-values", "http-remote", "http-zero-port"}
 
 
 def without_comments(text):

@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
@@ -36,7 +37,7 @@ class Paths(SystemTest):
         self.assertEqual(len(said.splitlines()), 1, said)
         return process.returncode, said
 
-    def test_second_daemon_is_refused_and_the_first_is_unharmed(self):
+    def test_t09_second_daemon_is_refused_and_the_first_is_unharmed(self):
         with self.site.daemon() as daemon:
             code, said = self.refused()
             self.assertEqual(code, EXIT_IN_USE)
@@ -49,7 +50,7 @@ class Paths(SystemTest):
             self.assertNotEqual(first.process.pid, second.process.pid)
             self.assertEqual(first.ask("version")["program"], second.ask("version")["program"])
 
-    def test_sockets_left_by_a_killed_daemon_are_replaced(self):
+    def test_t09_sockets_left_by_a_killed_daemon_are_replaced(self):
         with self.site.daemon() as killed:
             killed.signal(signal.SIGKILL)
             killed.process.wait()
@@ -57,7 +58,7 @@ class Paths(SystemTest):
         with self.site.daemon(fresh=False) as daemon:
             self.assertEqual(daemon.ask("version", None, "control")["program"], "reachd")
 
-    def test_what_is_no_socket_is_refused_and_left_alone(self):
+    def test_t09_what_is_no_socket_is_refused_and_left_alone(self):
         for make, kind in ((lambda path: path.write_text("mine"), "a file"), (pathlib.Path.mkdir, "a directory"),
                            (lambda path: path.symlink_to("/etc/passwd"), "a symbolic link")):
             for name in ("control", "status"):
@@ -73,7 +74,7 @@ class Paths(SystemTest):
                     other = self.site.socket_path("status" if name == "control" else "control")
                     self.assertFalse(other.exists(), "half of the sockets stayed behind")
 
-    def test_socket_of_somebody_else_is_refused_and_left_alone(self):
+    def test_t09_socket_of_somebody_else_is_refused_and_left_alone(self):
         self.site.fresh_directory("run")
         path = self.site.socket_path("control")
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as foreign:
@@ -83,7 +84,7 @@ class Paths(SystemTest):
         self.assertIn("is a socket of user 0, not ours: it was left alone", said)
         self.assertTrue(path.exists())
 
-    def test_socket_that_somebody_listens_on_is_in_use(self):
+    def test_t09_socket_that_somebody_listens_on_is_in_use(self):
         self.site.fresh_directory("run")
         path = self.site.socket_path("status")
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as foreign:
@@ -94,7 +95,7 @@ class Paths(SystemTest):
         self.assertEqual(code, EXIT_IN_USE)
         self.assertIn(f"somebody listens on {path} already", said)
 
-    def test_path_over_107_bytes_is_refused_with_its_number(self):
+    def test_t09_path_over_107_bytes_is_refused_with_its_number(self):
         room = 107 - len(str(self.site.directory / "x" / "control.sock")) + 1
         self.site.fresh_directory("x" * room)  # the longest that is possible
         with self.site.daemon(runtime="x" * room) as daemon:
@@ -167,7 +168,7 @@ class ServiceManager(SystemTest):
             self.assertEqual(self.next_with(channel, "READY")["READY"], "1")
 
     @unittest.skipUnless(shutil.which("systemd-socket-activate"), "systemd-socket-activate is not installed")
-    def test_sockets_of_a_service_manager_are_used_and_left_in_place(self):
+    def test_t08_sockets_of_a_service_manager_are_used_and_left_in_place(self):
         self.site.fresh_directory("run")
         paths = [self.site.socket_path(name) for name in ("control", "status")]
         log_path = self.site.directory / "work" / "activated.log"
@@ -228,7 +229,7 @@ class Clients(SystemTest):
                 self.assertIn("result", client.ask("version"))
             return answer["error"]["data"]["reason"]
 
-    def test_lines_that_are_no_requests_are_refused_with_their_reason(self):
+    def test_t01_lines_that_are_no_requests_are_refused_with_their_reason(self):
         deep = '{"jsonrpc":"2.0","id":1,"method":"report","params":' + "[" * 40 + "]" * 40 + "}\n"
         for line, reason in (("hello\n", "malformed"), ('{"jsonrpc":"2.0","id":1,\n', "malformed"),
                              ("[]\n", "batch_not_supported"), (f"[{REQUEST}]\n", "batch_not_supported"),
@@ -244,7 +245,7 @@ class Clients(SystemTest):
                 with self.subTest(line=line[:60], name=name):
                     self.assertEqual(self.reason(line, name), reason)
 
-    def test_line_over_64_kib_is_refused_and_the_connection_closed(self):
+    def test_t02_line_over_64_kib_is_refused_and_the_connection_closed(self):
         self.assertEqual(self.reason("x" * (LINE_LIMIT + 1), closed=True), "too_large")
         padded = REQUEST[:-1] + " " * (LINE_LIMIT - len(REQUEST) - 1) + "}\n"
         with self.daemon.connect() as client:  # the longest that is taken
@@ -286,7 +287,7 @@ class Clients(SystemTest):
                 continue  # another netcat than Debian's
             self.assertEqual(json.loads(done.stdout)["result"]["program"], "reachd", argv)
 
-    def test_full_control_socket_leaves_the_status_socket_open_and_the_other_way_round(self):
+    def test_t05_full_control_socket_leaves_the_status_socket_open_and_the_other_way_round(self):
         for full, other in (("control", "status"), ("status", "control")):
             with self.subTest(full=full), contextlib.ExitStack() as held:
                 clients = [held.enter_context(self.daemon.connect(full)) for _ in range(CONNECTION_LIMIT)]
@@ -320,17 +321,59 @@ class Clients(SystemTest):
                 with self.daemon.connect() as client:
                     client.send(data.encode())
 
-    def test_client_that_does_not_read_holds_nobody_up(self):
+    def test_t04_client_that_does_not_read_holds_nobody_up(self):
         with self.daemon.connect() as deaf:
             deaf.send(b'{"jsonrpc":"2.0","id":1,"method":"report"}\n' * 100)
             began = time.monotonic()
             self.daemon.ask("health")
             self.assertLess(time.monotonic() - began, 3)
 
-    def test_line_that_does_not_end_is_refused_after_ten_seconds(self):
+    def test_t03_line_that_does_not_end_is_refused_after_ten_seconds(self):
         began = time.monotonic()
         self.assertEqual(self.reason(REQUEST[:20], closed=True), "too_slow")
         self.assertTrue(9 < time.monotonic() - began < 14)
+
+
+class Successor(SystemTest):
+    """The daemon ends under a question, and the next one takes the service manager's socket over."""
+
+    @contextlib.contextmanager
+    def daemons(self, name, answer):
+        """The socket at which the first daemon hangs up on a question and the second answers; the questions."""
+        path, asked = str(self.site.fresh_directory("run") / f"{name}.sock"), []
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+            listener.bind(path)
+            os.chmod(path, 0o666)
+            listener.listen()
+
+            def serve():
+                with contextlib.suppress(OSError):
+                    while True:
+                        channel, _ = listener.accept()
+                        with channel, channel.makefile("r") as stream:
+                            asked.append(json.loads(stream.readline()))
+                            if len(asked) > 1:
+                                channel.sendall((json.dumps({"jsonrpc": "2.0", "id": 1, "result": answer}) + "\n").encode())
+            thread = threading.Thread(target=serve)
+            thread.start()
+            try:
+                yield asked
+            finally:
+                listener.shutdown(socket.SHUT_RDWR)
+                thread.join()
+
+    def test_command_that_only_reads_asks_the_next_daemon(self):
+        with self.daemons("status", {"state": "ready", "sentence": "from the next one"}) as asked:
+            done = self.site.reachctl("health", "--format", "json")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("from the next one", done.stdout)
+        self.assertEqual([one["method"] for one in asked], ["health", "health"])
+
+    def test_command_that_changes_something_is_not_repeated(self):
+        with self.daemons("control", {}) as asked:
+            done = self.site.reachctl("reload")
+        self.assertEqual((done.returncode, [one["method"] for one in asked]), (3, ["reload"]))
+        self.assertIn("reachd closed the connection without an answer", done.stderr)
 
 
 if __name__ == "__main__":

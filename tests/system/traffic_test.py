@@ -90,7 +90,7 @@ class Traffic(Counting):
         self.assert_near(dry["healthy"]["packets_if_ports_refuse"], sent, DRY_RUN_TOLERANCE, "healthy")
         self.assertEqual(dry["healthy"]["packets_if_ports_refuse"], dry["healthy"]["packets_if_all_accept"])
 
-    def test_new_flows_wait_for_entries_of_nats_and_are_not_lost(self):
+    def test_t24_new_flows_wait_for_entries_of_nats_and_are_not_lost(self):
         self.site.write("catalogues/several.json", SEVERAL)
         config = self.site.config({"catalogues": ["several"], "values": None, "limits": {"nat_entries": CAP}},
                                   name="capped.json")

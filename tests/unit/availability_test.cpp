@@ -195,6 +195,18 @@ TEST(outages, that_began_before_the_window_keep_their_start)
     EXPECT_EQ(found[0].start, at(-30));
 }
 
+TEST(outages, what_was_recorded_ahead_of_what_came_after_it_goes)
+{
+    const auto left = drop_overtaken(
+        {point(0, up, 1), point(50, down, 2), point(60, up, 3), point(10, up, 4), point(20, unproven, 5)}
+    );
+    ASSERT_EQ(left.size(), 3U);
+    EXPECT_EQ(left[0].record, 1);
+    EXPECT_EQ(left[1].record, 4);
+    EXPECT_EQ(left[2].record, 5);
+    EXPECT_EQ(drop_overtaken({point(7, up, 2), point(7, down, 1)}).size(), 2U) << "of one moment";
+}
+
 TEST(outages, words_of_rows_and_site_are_up_or_down)
 {
     EXPECT_EQ(standing_of("pass"), up);

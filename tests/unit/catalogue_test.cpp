@@ -189,7 +189,7 @@ TEST(shipped_catalogues, explain_themselves)
 // what a person is told, line by line.
 class invalid_catalogue : public testing::TestWithParam<std::filesystem::path> {};
 
-TEST_P(invalid_catalogue, is_refused_in_words_that_name_the_line_and_the_remedy)
+TEST_P(invalid_catalogue, T29_is_refused_in_words_that_name_the_line_and_the_remedy)
 {
     const auto& path = GetParam();
     const auto parsed = parse_catalogue(contents(path), path.filename().string());

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fmt/format.h>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <sstream>
@@ -94,7 +95,8 @@ TEST(config, may_be_empty)
 
 TEST(config, http_may_listen_on_loopback_or_on_a_socket_of_the_file_system)
 {
-    for (const std::string where : {"127.0.0.1:9870", "127.8.9.1:80", "[::1]:9870", "unix:/run/reachd/http.sock"}) {
+    for (const std::string where :
+         {"127.0.0.1:9870", "127.8.9.1:80", "[::1]:9870", "unix:/run/reachd/http.sock"}) {
         EXPECT_EQ(parsed_or_default(R"({"http": {"listen": ")" + where + R"("}})").http.listen, where);
     }
     EXPECT_EQ(parse_listen_path("unix:/a"), "/a");
@@ -114,12 +116,14 @@ TEST(config, reads_every_key)
         "vantages": [{"name": "wired", "interface": "eth0"}, {"name": "voice", "source": "10.20.0.5"}],
         "schedule": {"interval_s": 1, "nat_interval_s": 2, "sweep_interval_s": 3},
         "limits": {"new_flows_per_s": 0, "new_flows_per_destination_per_s": 5, "in_flight": 6,
-                   "connect_timeout_ms": 700, "attempts": 8},
+                   "connect_timeout_ms": 700, "attempts": 8, "samples_per_block": 9, "icmp_per_hop_per_s": 0,
+                   "nat_entries": 11},
+        "path": {"edge": "10.20.0.1", "site_networks": ["10.20.0.0/16", "2001:db8:7::/48"]},
         "reflectors": [{"host": "r.example", "port": 9, "secret_file": "/k"}, {"host": "2001:db8::1"}],
         "history": {"path": "/h.db", "keep_days": 10, "max_mb": 50},
         "idle": {"udp_rungs_s": [15, 30], "tcp_rungs_s": [], "longest_s": 600},
-        "inbound": {"a/b": {"service": "10.0.0.5:8443", "public": "[2001:db8::9]:443"}, "c/d": {"service": "10.0.0.6:1"},
-                    "e/f": {"not_needed": "the ticket system is cloud-hosted"}},
+        "inbound": {"a/b": {"service": "10.0.0.5:8443", "public": "[2001:db8::9]:443"}, "c/d": {"service": "10.0.0.6:1"}},
+        "not_needed": {"e/f": "the ticket system is cloud-hosted"},
         "tls": {"ca_file": "/ca.pem", "extra_ca_files": ["/a.pem", "/b.pem"]}, "http": {"listen": "0.0.0.0:9870", "hosts": ["status.example.net"], "allow_remote": true}})"
     );
     config expected;
@@ -128,15 +132,19 @@ TEST(config, reads_every_key)
     expected.values["a"] = {{"n", {"4200"}}, {"t", {"4200-4208"}}, {"l", {"192.0.2.1", "h.example"}}};
     expected.vantages = {{"wired", "eth0", std::nullopt}, {"voice", "", parse_address("10.20.0.5")}};
     expected.schedule = {1s, 2s, 3s};
-    expected.limits = {0, 5, 6, 700ms, 8};
+    expected.limits = {0, 5, 6, 700ms, 8, 9, 0, 11};
+    expected.path = {
+        parse_address("10.20.0.1"),
+        {parse_block("10.20.0.0/16").value(), parse_block("2001:db8:7::/48").value()}
+    };
     expected.reflectors = {{"r.example", 9, "/k"}, {"2001:db8::1", 3478, ""}};
     expected.history = {"/h.db", 10, 50};
     expected.idle = {{15s, 30s}, {}, 600s};
     expected.inbound["a/b"] = {
-        parse_socket_address("10.0.0.5:8443").value(), parse_socket_address("[2001:db8::9]:443"), {}
+        parse_socket_address("10.0.0.5:8443").value(), parse_socket_address("[2001:db8::9]:443")
     };
-    expected.inbound["c/d"] = {parse_socket_address("10.0.0.6:1").value(), std::nullopt, {}};
-    expected.inbound["e/f"].not_needed = "the ticket system is cloud-hosted";
+    expected.inbound["c/d"] = {parse_socket_address("10.0.0.6:1").value(), std::nullopt};
+    expected.not_needed["e/f"] = "the ticket system is cloud-hosted";
     expected.tls_ca_file = "/ca.pem";
     expected.tls_extra_ca_files = {"/a.pem", "/b.pem"};
     expected.http = {"0.0.0.0:9870", {"status.example.net"}, true};
@@ -151,6 +159,41 @@ TEST(config, accepts_both_ends_of_every_range)
           R"("connect_timeout_ms": 100)", R"("connect_timeout_ms": 60000)", R"("attempts": 1)",
           R"("attempts": 10)"}) {
         EXPECT_TRUE(parse_config(std::string{"{\"limits\": {"} + limits + "}}", "f")) << limits;
+    }
+}
+
+// A file of megabytes must not become a configuration of megabytes, nor a fault for each of its entries.
+TEST(config, T29_refuses_lists_beyond_their_limit_in_one_sentence_and_takes_them_at_it)
+{
+    struct list {
+        const char* before; // of its entries
+        const char* entry;  // {} is its number
+        const char* after;
+        std::size_t most;
+        const char* where;
+    };
+    const std::vector<list> lists = {
+        {R"({"catalogues": [)", R"("a{}")", "]}", 256, "/catalogues"},
+        {R"({"values": {"a": {"b": [)", R"("h{}.example")", "]}}}", max_destinations, "/values/a/b"},
+        {R"({"path": {"site_networks": [)", R"("10.0.0.0/8")", "]}}", 256, "/path/site_networks"},
+        {R"({"inbound": {)", R"("a/b{}": {{"service": "10.0.0.5:8443"}})", "}}", 256, "/inbound"},
+        {R"({"not_needed": {)", R"("a/b{}": "not used here")", "}}", 256, "/not_needed"},
+        {R"({"tls": {"extra_ca_files": [)", R"("/{}.pem")", "]}}", 64, "/tls/extra_ca_files"},
+        {R"({"http": {"listen": "127.0.0.1:80", "hosts": [)", R"("h{}.example")", "]}}", 16, "/http/hosts"},
+    };
+    for (const auto& [before, entry, after, most, where] : lists) {
+        std::string entries;
+        for (std::size_t i = 0; i < most; ++i) {
+            entries += (i == 0 ? "" : ",") + fmt::format(fmt::runtime(entry), i);
+        }
+        EXPECT_TRUE(parse_config(before + entries + after, "f")) << where;
+        entries += "," + fmt::format(fmt::runtime(entry), most);
+        const auto parsed = parse_config(before + entries + after, "f");
+        ASSERT_FALSE(parsed) << where;
+        EXPECT_EQ(
+            to_lines(parsed.error()),
+            fmt::format("f:1: {}: must have at most {} entries, not {}\n", where, most, most + 1)
+        );
     }
 }
 
@@ -190,6 +233,23 @@ TEST(check_against, says_nothing_about_other_catalogues_when_there_is_none)
     );
 }
 
+// Datagrams that arrive cannot be told from none: such a row is not measured, and the operator is told.
+TEST(check_against, refuses_to_measure_an_inbound_row_about_udp)
+{
+    catalogue voice;
+    voice.id = "voice";
+    inbound media;
+    media.transport = transport::udp;
+    voice.requirements.push_back(requirement{.id = "media", .what = media});
+    const std::string text = R"({"inbound": {"voice/media": {"service": "10.0.0.5:5004"}}})";
+    EXPECT_EQ(
+        to_lines(check_against(parsed_or_default(text), {voice}, text, "f")),
+        "f:1: /inbound/voice~1media: is about UDP, which is not measured: leave it out\n"
+    );
+    std::get<inbound>(voice.requirements.front().what).transport = transport::tcp;
+    EXPECT_EQ(to_lines(check_against(parsed_or_default(text), {voice}, text, "f")), "");
+}
+
 TEST(listen_address, is_an_address_and_a_port_and_nothing_else)
 {
     EXPECT_EQ(parse_listen_address("127.0.0.1:80"), (listen_address{*parse_address("127.0.0.1"), 80}));
@@ -206,7 +266,7 @@ TEST(listen_address, is_an_address_and_a_port_and_nothing_else)
 // the shipped catalogues at hand; the .expected file beside it holds what a person is told.
 class invalid_config : public testing::TestWithParam<std::filesystem::path> {};
 
-TEST_P(invalid_config, is_refused_in_words_that_name_the_line_and_the_remedy)
+TEST_P(invalid_config, T29_is_refused_in_words_that_name_the_line_and_the_remedy)
 {
     const auto& path = GetParam();
     const auto name = path.filename().string();

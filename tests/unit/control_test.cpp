@@ -216,7 +216,7 @@ TEST(control, refuses_lines_that_are_not_json_each_with_its_reason)
     EXPECT_EQ(fault_of(parse("health")).code, -32700);
 }
 
-TEST(control, refuses_what_is_too_deep_by_that_name_and_takes_what_is_just_not)
+TEST(control, T01_refuses_what_is_too_deep_by_that_name_and_takes_what_is_just_not)
 {
     EXPECT_EQ(refused(nested_params(31)), "too_deep");
     EXPECT_EQ(refused(std::string(100'000, '[')), "too_deep"); // T1
@@ -261,7 +261,7 @@ TEST(control, suggests_the_nearest_method)
     EXPECT_NE(fault_of(parse(call("shutdown"))).hint.find("known: version"), std::string::npos);
 }
 
-TEST(control, T6_refuses_what_the_socket_does_not_allow_and_names_the_other)
+TEST(control, T06_refuses_what_the_socket_does_not_allow_and_names_the_other)
 {
     for (const auto& method : control_methods()) {
         if (method.access == access_level::change) {
@@ -333,7 +333,7 @@ TEST(control, checks_every_kind_of_parameter)
     }
 }
 
-TEST(control, refuses_texts_that_are_too_long_or_have_control_characters)
+TEST(control, T12_refuses_texts_that_are_too_long_or_have_control_characters)
 {
     const auto with = [](const std::string& text) {
         return refused(call("report", R"({"catalogue":")" + text + "\"}"));
@@ -368,7 +368,7 @@ TEST(control, encodes_each_message_as_one_line)
     EXPECT_TRUE(parse(encode_request("x", "health", json::object())));
 }
 
-TEST(control, replaces_text_that_is_not_utf8_in_answers)
+TEST(control, T14_replaces_text_that_is_not_utf8_in_answers)
 {
     const auto line = encode_result(1, "\xff");
     EXPECT_EQ(json::parse(line)["result"], "\xef\xbf\xbd");
@@ -406,6 +406,30 @@ TEST(control, decodes_the_errors_that_it_encodes)
     EXPECT_EQ(decode_error(json{}), std::nullopt);
     EXPECT_EQ(decode_error({{"code", "x"}, {"message", "y"}}), std::nullopt);
     EXPECT_EQ(decode_error({{"code", 1}}), std::nullopt);
+    for (const char* text :
+         {"7", "[]", R"("x")", R"({"message":"y"})", R"({"code":1,"message":2})",
+          R"({"code":1.5,"message":"y"})"}) {
+        EXPECT_EQ(decode_error(json::parse(text)), std::nullopt) << text;
+    }
+}
+
+// A server of another kind, or of another version: what it says of the error is kept where it can be read.
+TEST(control, decodes_errors_whose_data_is_not_as_ours)
+{
+    const auto bare = decode_error(json::parse(R"({"code":-32000,"message":"no","data":"because"})"));
+    ASSERT_TRUE(bare);
+    EXPECT_EQ(bare->code, -32000);
+    EXPECT_EQ(bare->message, "no");
+    EXPECT_EQ(bare->reason, "");
+    EXPECT_EQ(bare->details, nullptr);
+    const auto odd = decode_error(
+        json::parse(R"({"code":9223372036854775807,"message":"no","data":{"reason":7,"hint":"h","more":1}})")
+    );
+    ASSERT_TRUE(odd);
+    EXPECT_GT(odd->code, 0);
+    EXPECT_EQ(odd->reason, "");
+    EXPECT_EQ(odd->hint, "h");
+    EXPECT_EQ(odd->details, (json{{"more", 1}}));
 }
 
 // ---- line_buffer

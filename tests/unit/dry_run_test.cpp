@@ -259,5 +259,53 @@ TEST(dry_run, is_told_in_words_that_name_everything_within_the_width)
     }
 }
 
+TEST(dry_run, tells_that_a_service_inside_is_tried_and_by_whom_from_outside)
+{
+    auto row = make_plan_row("api", inbound{.transport = transport::tcp, .sources = {}, .service = "API"});
+    EXPECT_TRUE(
+        dry_run_of(make_one(row), dry_run_ladders::measured)["requirements"][0]["not_sent"].is_string()
+    );
+    row.here = inbound_config{parse_socket_address("10.0.0.5:8443").value(), std::nullopt};
+    auto what = make_one(row);
+    const auto packets = [&] {
+        const auto told = dry_run_of(what, dry_run_ladders::measured);
+        return told["requirements"][0]["inbound"]["packets"].get<int>();
+    };
+    const auto text = [&] {
+        return render_dry_run(dry_run_of(what, dry_run_ladders::measured), {.columns = 200});
+    };
+    const auto from_inside = packets();
+    EXPECT_NE(
+        text().find("cat/api: tcp, who can connect\n    10.0.0.5:8443 from inside, about "), std::string::npos
+    ) << text();
+    what.rows[0].here->published = parse_socket_address("203.0.113.9:443");
+    EXPECT_EQ(packets(), from_inside); // there is nobody to try it
+    what.config.reflectors.push_back({.host = "reflector.example", .secret_file = {}});
+    EXPECT_GT(packets(), from_inside);
+    EXPECT_NE(
+        text().find("10.0.0.5:8443 from inside, and a reflector tries 203.0.113.9:443, about "),
+        std::string::npos
+    ) << text();
+}
+
+TEST(dry_run, says_of_datagrams_what_is_in_them_and_of_lifted_limits_that_there_are_none)
+{
+    auto udp = make_outbound(expectation::path, "3478");
+    udp.transport = transport::udp;
+    udp.addresses = {make_address(server_text)};
+    udp.payload = "ping";
+    auto what = make_one(make_plan_row("stun", udp));
+    const auto text = [&] {
+        return render_dry_run(dry_run_of(what, dry_run_ladders::measured), {.columns = 200});
+    };
+    EXPECT_NE(text().find("; 4 bytes of payload each\n"), std::string::npos) << text();
+    std::get<outbound_row>(what.rows[0].what).payload.clear();
+    EXPECT_NE(text().find("; 1 byte of payload each\n"), std::string::npos) << text();
+    EXPECT_EQ(text().find("no limit"), std::string::npos) << text();
+    what.config.limits.new_flows_per_s = 0;
+    what.config.limits.new_flows_per_destination_per_s = 0;
+    EXPECT_NE(text().find("no limit"), std::string::npos) << text();
+}
+
 } // namespace
 } // namespace reachd

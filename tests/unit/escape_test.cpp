@@ -6,7 +6,7 @@
 namespace reachd {
 namespace {
 
-TEST(escape, html_leaves_no_markup_no_quote_and_no_control_character)
+TEST(escape, T14_html_leaves_no_markup_no_quote_and_no_control_character)
 {
     EXPECT_EQ(
         html_text("<script>alert('x' & \"y\")</script>"),
@@ -17,13 +17,13 @@ TEST(escape, html_leaves_no_markup_no_quote_and_no_control_character)
     EXPECT_EQ(html_text("K\xc3\xb6ln"), "K\xc3\xb6ln");
 }
 
-TEST(escape, xml_has_no_character_that_xml_refuses)
+TEST(escape, T14_xml_has_no_character_that_xml_refuses)
 {
     EXPECT_EQ(xml_text("a\xef\xbf\xbe<\xef\xbf\xbf"), "a\\u{fffe}&lt;\\u{ffff}");
     EXPECT_EQ(xml_text(std::string_view{"\0", 1}), "\\u{0}");
 }
 
-TEST(escape, csv_quotes_and_never_begins_a_formula)
+TEST(escape, T14_csv_quotes_and_never_begins_a_formula)
 {
     EXPECT_EQ(csv_field("plain"), "\"plain\"");
     EXPECT_EQ(csv_field("say \"no\", twice"), "\"say \"\"no\"\", twice\"");
@@ -34,7 +34,7 @@ TEST(escape, csv_quotes_and_never_begins_a_formula)
     EXPECT_EQ(csv_field(""), "\"\"");
 }
 
-TEST(escape, markdown_makes_no_cell_no_link_and_no_element)
+TEST(escape, T14_markdown_makes_no_cell_no_link_and_no_element)
 {
     EXPECT_EQ(markdown_text("a|b"), "a\\|b");
     EXPECT_EQ(markdown_text("[x](http://evil)"), "\\[x\\](http\\://evil)");

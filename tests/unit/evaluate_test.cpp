@@ -418,5 +418,25 @@ TEST(evaluation, dates_a_verdict_anew_when_only_its_place_or_blame_changes)
     EXPECT_EQ(it.row("row").endpoints[0].since, make_wall(seconds{2000}));
 }
 
+TEST(evaluate, a_row_in_the_middle_of_its_round_keeps_what_the_round_before_proved)
+{
+    auto it = make_scene();
+    it.add(
+        "row", expectation::service,
+        {make_endpoint(server_text, 443, {make_seen(connected{})}), make_endpoint(server_text, 80, {})}
+    );
+    it.evaluate();
+    it.site.rows[0].measuring = true;
+    it.site.rows[0].endpoints[0].seen = make_silence(); // the other half may show why
+    it.site.rows[0].endpoints[1].seen = {make_seen(connected{})};
+    it.evaluate();
+    EXPECT_EQ(it.judged("row", 0).kind, verdict_kind::open);
+    EXPECT_EQ(it.judged("row", 1).sentence, "not probed yet");
+    it.site.rows[0].measuring = false;
+    it.evaluate();
+    EXPECT_EQ(it.judged("row", 0).kind, verdict_kind::blocked);
+    EXPECT_EQ(it.judged("row", 1).kind, verdict_kind::open);
+}
+
 } // namespace
 } // namespace reachd

@@ -18,7 +18,7 @@ TEST(exposition, writes_help_type_and_samples)
     );
 }
 
-TEST(exposition, t15_label_values_cannot_end_their_line_or_quote)
+TEST(exposition, T15_label_values_cannot_end_their_line_or_quote)
 {
     exposition out;
     out.family("x", metric_type::counter, "");

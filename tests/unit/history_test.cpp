@@ -109,6 +109,62 @@ TEST(history, a_record_as_JSON_has_its_target_where_it_has_one)
     EXPECT_EQ(to_json(one)["detail"], nullptr);
 }
 
+TEST(history, a_row_as_it_was_is_told_from_its_record_and_whole_where_the_detail_is_none)
+{
+    history_record one{
+        .at = midnight + minutes{5},
+        .kind = record_kind::requirement,
+        .catalogue = "cat",
+        .requirement = "a",
+        .state = "fail",
+        .since = midnight,
+        .sentence = "dropped",
+        .target = {},
+        .detail =
+            R"({"counts": {"fail": 2}, "runs": [{"ports": "80"}], "runs_left_out": 7, "evidence": [{}]})",
+    };
+    const auto row = row_then_json(one);
+    EXPECT_EQ(row["id"], "a");
+    EXPECT_EQ(row["since"], "2026-11-01T00:00:00.000Z");
+    EXPECT_EQ(row["recorded"], "2026-11-01T00:05:00.000Z");
+    EXPECT_EQ(row["counts"]["fail"], 2);
+    EXPECT_EQ(row["runs"][0]["ports"], "80");
+    EXPECT_EQ(row["runs_left_out"], 7);
+    EXPECT_EQ(row["evidence"].size(), 1U);
+    for (const char* detail : {"", "no JSON", "[1]", "{}"}) {
+        one.detail = detail;
+        const auto bare = row_then_json(one);
+        EXPECT_EQ(bare["counts"], nullptr) << detail;
+        EXPECT_EQ(bare["runs"], nlohmann::json::array()) << detail;
+        EXPECT_EQ(bare["runs_left_out"], 0) << detail;
+    }
+}
+
+TEST(history, availability_as_JSON_has_no_share_of_a_time_that_nobody_saw)
+{
+    availability one;
+    one.window = seconds{3600};
+    one.up = seconds{1799};
+    one.down = seconds{1};
+    one.unknown = seconds{1800};
+    const auto shown = to_json(one);
+    EXPECT_EQ(shown["window_s"], 3600.0);
+    EXPECT_EQ(shown["availability"], 0.999444);
+    EXPECT_EQ(shown["coverage"], 0.5);
+    one.up = one.down = seconds{0};
+    one.unknown = one.window;
+    EXPECT_EQ(to_json(one)["availability"], nullptr);
+    EXPECT_EQ(to_json(one)["coverage"], 0.0);
+}
+
+TEST(history, a_note_as_JSON_says_what_who_and_since_when)
+{
+    const auto shown = to_json(acknowledgement{.note = "ticket 4711", .by = "ana", .since = midnight});
+    EXPECT_EQ(
+        shown, (nlohmann::json{{"note", "ticket 4711"}, {"by", "ana"}, {"since", "2026-11-01T00:00:00.000Z"}})
+    );
+}
+
 TEST(history, an_outage_as_JSON_has_start_end_cause)
 {
     const outage over{

@@ -5,6 +5,7 @@
 #include "support/make.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -182,6 +183,54 @@ TEST(history_watch, an_address_of_a_name_is_sighted_once_an_hour)
     EXPECT_EQ(sightings(minutes{61}).size(), 1U);
 }
 
+TEST(history_watch, addresses_that_keep_changing_do_not_fill_the_memory)
+{
+    auto it = make_scene();
+    it.add(
+        "row", expectation::service, {make_named("a.example", server_text, 443, {make_seen(connected{})})}
+    );
+    it.evaluate();
+    history_watch watch;
+    const auto sight = [&](std::uint32_t number, seconds after) {
+        auto address = make_address("10.0.0.0");
+        address.bytes[2] = static_cast<std::uint8_t>(number >> 8);
+        address.bytes[3] = static_cast<std::uint8_t>(number);
+        it.site.rows[0].endpoints[0].address = address;
+        return watch.round_finished(it.what, it.site, 0, now + after).sightings.size();
+    };
+    constexpr std::uint32_t many = 3 * most_sighted;
+    for (std::uint32_t i = 0; i < many; ++i) {
+        ASSERT_EQ(sight(i, seconds{i / 10}), 1U) << "each is written";
+        ASSERT_LE(watch.sighted(), most_sighted);
+    }
+    EXPECT_EQ(sight(many - 1, seconds{many / 10}), 0U) << "it still knows the last ones";
+    // An hour later the old ones are forgotten, and none of those that are not due.
+    const auto later = seconds{many / 10 + 3600};
+    EXPECT_EQ(sight(0, later), 1U);
+    EXPECT_EQ(sight(0, later + seconds{60}), 0U);
+}
+
+TEST(history_watch, visits_are_written_at_first_sight_and_now_and_then)
+{
+    auto it = make_scene();
+    it.add("row", expectation::service, {});
+    auto& visits = it.site.rows[0].inbound.visits;
+    const auto source = make_address(server_text);
+    history_watch watch;
+    const auto noted = [&] { return watch.visits_noted(it.what, it.site).visits; };
+    EXPECT_TRUE(noted().empty());
+    visits = {{source, now}};
+    EXPECT_EQ(noted(), (std::vector<row_visit>{{"cat", "row", source, now}}));
+    visits[0].at = now + seconds{60};
+    EXPECT_TRUE(noted().empty()) << "it lasts";
+    visits[0].at = now + seconds{300};
+    EXPECT_EQ(noted().size(), 1U);
+    history_memory memory;
+    memory.visits = {{"cat", "row", source, now + seconds{300}}};
+    history_watch restarted{memory};
+    EXPECT_TRUE(restarted.visits_noted(it.what, it.site).visits.empty()) << "it is written already";
+}
+
 TEST(history_watch, rows_without_rounds_are_recorded_once)
 {
     auto it = make_scene();
@@ -271,6 +320,96 @@ TEST(remembered, a_row_that_passes_now_does_so_since_now)
     answer(it, 2, true);
     answer(it, 3, true);
     EXPECT_NE(it.row("row").since, make_wall(seconds{77}));
+}
+
+TEST(remembered, a_row_that_was_measured_and_is_undecided_has_no_earlier_failure)
+{
+    auto it = make_scene();
+    it.add(
+        "row", expectation::service,
+        {make_endpoint(server_text, 80, {make_seen(make_unmeasured(local_cause::no_memory))})}
+    );
+    it.site.rows[0].before_start = remembered<row_answer>{row_answer::fail, make_wall(seconds{77})};
+    it.site.before_start = remembered<site_answer>{site_answer::not_ready, make_wall(seconds{77})};
+    it.site.rows[0].checked = std::nullopt;
+    it.evaluate();
+    EXPECT_TRUE(it.row("row").before_start) << "nobody has looked yet";
+    EXPECT_TRUE(it.site.before_start);
+    it.site.rows[0].checked = now;
+    it.evaluate();
+    EXPECT_FALSE(it.row("row").before_start);
+    EXPECT_FALSE(it.site.before_start);
+    answer(it, 0, false);
+    EXPECT_NE(it.row("row").since, make_wall(seconds{77})) << "another failure";
+    EXPECT_NE(it.site.since, make_wall(seconds{77}));
+}
+
+TEST(history_watch, the_sites_outage_goes_on_while_nobody_has_looked_after_a_start)
+{
+    auto it = make_scene();
+    it.add("row", expectation::service, {});
+    it.site.before_start = remembered<site_answer>{site_answer::not_ready, make_wall(seconds{77})};
+    it.site.rows[0].checked = std::nullopt;
+    it.evaluate();
+    history_watch watch;
+    EXPECT_TRUE(watch.site_drawn(it.site, now).records.empty());
+    it.site.rows[0].checked = now;
+    it.evaluate();
+    EXPECT_EQ(watch.site_drawn(it.site, now).records.size(), 1U);
+}
+
+TEST(history_watch, records_an_endpoint_anew_when_any_part_of_its_verdict_is_another)
+{
+    const location gateway{
+        .at = hop{.number = 1, .address = make_address(gateway_text)}, .after = {}, .before = {}
+    };
+    const std::vector<std::pair<const char*, std::function<void(verdict&)>>> parts = {
+        {"kind", [](verdict& one) { one.kind = verdict_kind::closed; }},
+        {"stage", [](verdict& one) { one.stage = stage::reply; }},
+        {"blame", [](verdict& one) { one.blame = blame::isp; }},
+        {"where", [&](verdict& one) { one.where = gateway; }},
+    };
+    for (const auto& [name, change] : parts) {
+        auto it = half_blocked();
+        history_watch watch;
+        changed(watch, it, now);
+        EXPECT_EQ(count(changed(watch, it, now), record_kind::endpoint), 0U) << name;
+        change(it.site.rows[0].endpoints[2].judged);
+        const auto batch = changed(watch, it, now);
+        ASSERT_EQ(count(batch, record_kind::endpoint), 1U) << name;
+        const auto found = std::ranges::find(batch.records, record_kind::endpoint, &history_record::kind);
+        EXPECT_EQ(to_text(found->target->ports), "4200") << name;
+    }
+}
+
+TEST(history_record, of_a_ladder_has_the_words_of_its_entry_and_survives_an_entry_without)
+{
+    const auto full = idle_record(
+        {{"catalogue", "cat"}, {"requirement", "row"}, {"state", "fail"}, {"sentence", "gone after 10 s"}},
+        now
+    );
+    EXPECT_EQ(full.kind, record_kind::idle);
+    EXPECT_EQ(full.catalogue, "cat");
+    EXPECT_EQ(full.requirement, "row");
+    EXPECT_EQ(full.state, "fail");
+    EXPECT_EQ(full.sentence, "gone after 10 s");
+    EXPECT_EQ(idle_record({{"state", 7}}, now).state, "");
+}
+
+TEST(history_record, of_a_sample_leaves_out_what_only_its_sum_needs)
+{
+    block_result round;
+    round.block = parse_block("17.0.0.0/8").value();
+    round.port = 5223;
+    round.ending = block_ending::no_control;
+    const auto one = block_record(make_plan_row("apns", make_outbound(expectation::path)), round, now);
+    EXPECT_EQ(one.kind, record_kind::block);
+    EXPECT_EQ(one.state, to_string(block_ending::no_control));
+    EXPECT_TRUE(one.sentence.starts_with("17.0.0.0/8 port 5223: ")) << one.sentence;
+    const auto detail = nlohmann::json::parse(one.detail);
+    EXPECT_FALSE(detail.contains("covered"));
+    EXPECT_FALSE(detail.contains("seed"));
+    EXPECT_EQ(detail["port"], 5223);
 }
 
 } // namespace

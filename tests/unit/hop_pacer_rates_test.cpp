@@ -63,6 +63,34 @@ TEST(hop_pacer_rates, probes_of_new_flows_keep_to_the_rate_of_new_flows)
     EXPECT_EQ(time_for(again, lifted, wanted), 0s);
 }
 
+// How many of many a hop is sent in ten seconds of looks that are this far apart.
+std::size_t sent_in_ten_seconds(unsigned per_s, duration between)
+{
+    const std::vector<hop_order> wanted(20, order(1));
+    hop_pacer hops{per_s};
+    pacer flows{at_rates(0, 0), 1};
+    std::size_t sent = 0;
+    for (auto now = origin; now < origin + 10s; now += between) {
+        const auto chosen = hops.choose(wanted, far_apart, {unlimited, flows}, now);
+        EXPECT_LE(chosen.now.size(), 5U) << "a Linux router's bucket";
+        sent += chosen.now.size();
+    }
+    return sent;
+}
+
+TEST(hop_pacer_rates, a_rate_is_reached_though_looks_are_seldom)
+{
+    EXPECT_NEAR(static_cast<double>(sent_in_ten_seconds(200, 25ms)), 2000, 20);
+    EXPECT_NEAR(static_cast<double>(sent_in_ten_seconds(30, 150ms)), 300, 10);
+    EXPECT_NEAR(static_cast<double>(sent_in_ten_seconds(200, 150ms)), 335, 5) << "five each look";
+}
+
+TEST(hop_pacer_rates, one_a_second_stays_one_at_once)
+{
+    EXPECT_EQ(sent_in_ten_seconds(1, 150ms), 10U);
+    EXPECT_EQ(sent_in_ten_seconds(1, 3s), 4U);
+}
+
 TEST(hop_pacer_rates, repeats_of_a_flow_count_as_a_quarter_of_a_new_one)
 {
     std::vector<hop_order> wanted;

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <utility>
+#include <vector>
 
 namespace reachd {
 namespace {
@@ -15,6 +17,27 @@ TEST(http_target, path_and_query_are_decoded)
     ASSERT_TRUE(found);
     EXPECT_EQ(found->path, "/row/a-b/c");
     EXPECT_EQ(found->query, (query{{"state", "fail"}, {"q", "two words!"}, {"empty", ""}}));
+}
+
+TEST(http_target, escapes_are_two_hexadecimal_digits_of_a_byte_that_is_printed)
+{
+    EXPECT_EQ(parse_target("/%2f%2F%aA%Aa%09"), std::nullopt); // a tab
+    EXPECT_EQ(
+        parse_target("/%2f%2Fa%c3%BC")->path, "//"
+                                              "/a\xc3\xbc"
+    );
+    for (const std::string_view bad :
+         {"/%/0", "/%:0", "/%@0", "/%G0", "/%`0", "/%g0", "/%4/", "/%4g", "/%7f", "/\x7f", "/\x1f"}) {
+        EXPECT_FALSE(parse_target(bad)) << bad;
+    }
+}
+
+TEST(http_target, a_query_of_no_name_is_none_and_a_broken_one_spoils_the_target)
+{
+    EXPECT_EQ(parse_target("/?=x&&a=b=c")->query, (query{{"a", "b=c"}}));
+    EXPECT_EQ(parse_target("/?")->query, query{});
+    EXPECT_FALSE(parse_target("/?%zz=1"));
+    EXPECT_FALSE(parse_target("/?a=%zz"));
 }
 
 TEST(http_target, plus_in_a_path_is_itself)
@@ -74,6 +97,30 @@ TEST(http_head, has_the_length_the_headers_of_security_and_one_empty_line_at_its
     }
     EXPECT_EQ(head.find("unsafe"), std::string::npos);
     EXPECT_EQ(head.find("\r\n\r\n"), head.size() - 4);
+}
+
+TEST(http_head, has_the_phrase_of_the_standard_and_a_length_without_a_body)
+{
+    const std::vector<std::pair<unsigned, std::string>> table = {
+        {200, "OK"},
+        {301, "Moved Permanently"},
+        {400, "Bad Request"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {408, "Request Timeout"},
+        {413, "Content Too Large"},
+        {421, "Misdirected Request"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {503, "Service Unavailable"},
+        {505, "HTTP Version Not Supported"},
+        {418, "Unknown"},
+    };
+    for (const auto& [status, phrase] : table) {
+        const auto head = encode_head({.status = status}, body_length::known, after_answer::keep_open, {});
+        EXPECT_TRUE(head.starts_with("HTTP/1.1 " + std::to_string(status) + " " + phrase + "\r\n")) << head;
+        EXPECT_NE(head.find("Content-Length: 0\r\n"), std::string::npos);
+    }
 }
 
 TEST(http_head, a_stream_has_no_length)

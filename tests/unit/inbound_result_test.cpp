@@ -35,7 +35,7 @@ struct service {
         .sources = {make_address(allowed_text), make_address(also_allowed_text)},
         .service = "the tickets"
     };
-    std::optional<inbound_config> here = inbound_config{at("10.0.0.5:8443"), at("203.0.113.9:443"), {}};
+    std::optional<inbound_config> here = inbound_config{at("10.0.0.5:8443"), at("203.0.113.9:443")};
     inbound_seen seen{.inside = {make_seen(connected{}), make_seen(acknowledged{}, probe_kind::tcp_confirm)}};
     wall_time now = make_wall(1'000'000s);
 

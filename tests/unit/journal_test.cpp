@@ -13,7 +13,7 @@ TEST(journal, a_value_of_one_line_follows_an_equals_sign)
     EXPECT_EQ(to_journal_datagram({{"MESSAGE", "a=b"}, {"PRIORITY", "6"}}), "MESSAGE=a=b\nPRIORITY=6\n");
 }
 
-TEST(journal, a_value_with_a_line_break_cannot_make_a_field_of_its_own)
+TEST(journal, T14_a_value_with_a_line_break_cannot_make_a_field_of_its_own)
 {
     using namespace std::string_literals;
     EXPECT_EQ(

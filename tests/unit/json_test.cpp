@@ -150,7 +150,7 @@ TEST(json, refuses_a_nul_byte_that_would_hide_what_follows)
     EXPECT_EQ(fault_of("[1,\n\"\0\"]"sv), "f.json:2: column 2: a NUL byte does not belong in text");
 }
 
-TEST(json, refuses_duplicate_keys_at_any_depth_and_names_the_first)
+TEST(json, T01_refuses_duplicate_keys_at_any_depth_and_names_the_first)
 {
     EXPECT_EQ(fault_of("{\"a\": 1,\n\"a\": 2}"), "f.json:2: the key 'a' is already on line 1");
     EXPECT_EQ(
@@ -160,13 +160,13 @@ TEST(json, refuses_duplicate_keys_at_any_depth_and_names_the_first)
     EXPECT_TRUE(parse_json("{\"a\": {\"a\": [{\"a\": 1}]}}", "f", comments::refused));
 }
 
-TEST(json, refuses_keys_that_would_act_on_a_terminal_or_fill_a_log)
+TEST(json, T14_refuses_keys_that_would_act_on_a_terminal_or_fill_a_log)
 {
     EXPECT_EQ(fault_of("{\"a\\u001b[2J\": 1}"), "f.json:1: the key 'a?[2J' has a control character");
     EXPECT_EQ(fault_of("{\"" + std::string(257, 'k') + "\": 1}"), "f.json:1: a key is longer than 256 bytes");
 }
 
-TEST(json, bounds_the_depth)
+TEST(json, T01_bounds_the_depth)
 {
     EXPECT_TRUE(parse_json(nested(max_json_depth), "f", comments::refused));
     EXPECT_EQ(fault_of(nested(max_json_depth + 1)).substr(0, 7), "f.json:");
@@ -187,7 +187,7 @@ TEST(json, keeps_whole_numbers_of_64_bits_and_refuses_larger_ones)
     EXPECT_LT(fault_of(std::string(100000, '9')).size(), 120U) << "a long number is not repeated in full";
 }
 
-TEST(json, dumps_what_it_parsed_and_never_throws)
+TEST(json, T01_dumps_what_it_parsed_and_never_throws)
 {
     for (const char* text :
          {"{\"a\":[1,-2,3.5,true,null,\"x\\n\"],\"b\":{}}", "[]", "\"\\u0000\"", "18446744073709551615"}) {
@@ -197,6 +197,28 @@ TEST(json, dumps_what_it_parsed_and_never_throws)
     EXPECT_EQ(dump(json("a\xFFz")), "\"a\xEF\xBF\xBDz\"");
     EXPECT_EQ(dump(json{{"a", {1, 2}}}, 2), "{\n  \"a\": [\n    1,\n    2\n  ]\n}");
     EXPECT_EQ(dump(json(std::numeric_limits<double>::infinity())), "null");
+}
+
+TEST(json, T14_dumps_nothing_that_a_terminal_obeys_and_it_reads_back_as_it_was)
+{
+    const std::string csi = "\xC2\x9B"; // ESC [ as one character
+    for (const auto& [text, escaped] : std::vector<std::pair<std::string, std::string>>{
+             {"a" + csi + "2Jb", "\"a\\u009b2Jb\""},
+             {"\xE2\x80\xAE", "\"\\u202e\""},
+             {"\x7F\xEF\xBB\xBF" + csi, "\"\\u007f\\ufeff\\u009b\""},
+             {"\xD8\x9C\xE2\x81\xA9z", "\"\\u061c\\u2069z\""},
+             {"\x1B[2J", "\"\\u001b[2J\""},
+         }) {
+        EXPECT_EQ(dump(json(text)), escaped);
+        EXPECT_EQ(json::parse(escaped).get<std::string>(), text);
+    }
+    for (const std::string plain :
+         {"Z\xC3\xBCrich", "\xC2\xA0", "\xE2\x82\xAC", "\xE2\x80\x93", "\xF0\x9F\x98\x80", "\xD8\xA7",
+          "\xEF\xBF\xBD"}) {
+        EXPECT_EQ(dump(json(plain)), '"' + plain + '"');
+    }
+    EXPECT_EQ(dump(json("\xC2")), "\"\xEF\xBF\xBD\"") << "half a character at the end";
+    EXPECT_EQ(dump(json{{csi, csi}}), "{\"\\u009b\":\"\\u009b\"}");
 }
 
 TEST(json, escapes_pointer_tokens)

@@ -3,6 +3,7 @@
 #include "support/make.hpp"
 
 #include <algorithm>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -160,6 +161,33 @@ TEST(name, on_which_servers_differ_has_a_finding_that_names_both_and_all_address
         judged.findings[0],
         "vendor.example: DNS servers differ: 10.77.1.53 says 54.215.171.160, 9.9.9.9 says 54.219.138.108"
     );
+}
+
+TEST(name, T23_with_thousands_of_addresses_is_probed_at_a_few_and_told_in_a_short_sentence)
+{
+    const auto naming = [](const char* server, int count) {
+        auto out = make_answer(server, {});
+        for (int i = count; i > 0; --i) {
+            const auto text = fmt::format("54.215.{}.{}", (i - 1) / 250, (i - 1) % 250);
+            out.addresses.push_back({.address = *parse_address(text)});
+        }
+        out.status = dns_status::answered;
+        return out;
+    };
+    auto lookup = make_lookup(vendor, {});
+    lookup.system = naming("getaddrinfo", 4000);
+    lookup.servers = {naming("10.77.1.53", 4000), naming("9.9.9.9", 1000)};
+    const auto judged = judge_public(lookup);
+    EXPECT_EQ(judged.addresses.size(), 64U);
+    EXPECT_EQ(to_text(judged.addresses.back().address), "54.215.0.63") << "always the same ones";
+    ASSERT_EQ(judged.findings.size(), 2U);
+    EXPECT_TRUE(has(judged.findings[0], "more than 64 addresses")) << judged.findings[0];
+    EXPECT_TRUE(has(judged.findings[1], "and 3984 more")) << judged.findings[1];
+    EXPECT_LT(judged.findings[1].size(), 1000U);
+    lookup.system = naming("getaddrinfo", 64);
+    lookup.servers.clear();
+    EXPECT_EQ(judge_public(lookup).addresses.size(), 64U);
+    EXPECT_TRUE(judge_public(lookup).findings.empty());
 }
 
 TEST(name, that_one_server_fails_on_names_this_server_only)

@@ -102,6 +102,12 @@ TEST(icmp_name, knows_the_codes_of_both_protocols_and_does_not_mix_them)
              row{family::v4, 3, 2, "protocol unreachable"},
              row{family::v4, 3, 3, "port unreachable"},
              row{family::v4, 3, 4, "fragmentation needed"},
+             row{family::v4, 3, 5, "source route failed"},
+             row{family::v4, 3, 6, "network unknown"},
+             row{family::v4, 3, 7, "host unknown"},
+             row{family::v4, 3, 8, "unreachable"}, // obsolete
+             row{family::v4, 3, 11, "network unreachable for this service"},
+             row{family::v4, 3, 12, "host unreachable for this service"},
              row{family::v4, 3, 9, "network administratively prohibited"},
              row{family::v4, 3, 10, "host administratively prohibited"},
              row{family::v4, 3, 13, "communication administratively prohibited"},
@@ -112,6 +118,9 @@ TEST(icmp_name, knows_the_codes_of_both_protocols_and_does_not_mix_them)
              row{family::v4, 1, 4, "error"},
              row{family::v6, 1, 0, "no route to destination"},
              row{family::v6, 1, 1, "administratively prohibited"},
+             row{family::v6, 1, 2, "beyond scope of source address"},
+             row{family::v6, 1, 7, "unreachable"},
+             row{family::v6, 3, 1, "fragment reassembly time exceeded"},
              row{family::v6, 1, 3, "address unreachable"},
              row{family::v6, 1, 4, "port unreachable"},
              row{family::v6, 1, 5, "source address failed policy"},
@@ -125,6 +134,20 @@ TEST(icmp_name, knows_the_codes_of_both_protocols_and_does_not_mix_them)
             icmp_name(protocol, static_cast<std::uint8_t>(type), static_cast<std::uint8_t>(code)), name
         );
     }
+}
+
+TEST(observation_json, tells_how_far_a_probe_could_go_and_what_was_let_in_only_where_that_was_limited)
+{
+    auto one = make_seen(no_reply{});
+    for (const char* key : {"hop_limit", "min_ttl", "on_link"}) {
+        EXPECT_FALSE(to_json(one).contains(key)) << key;
+    }
+    one.hop_limit = 3;
+    one.min_ttl = 61;
+    one.on_link = true;
+    EXPECT_EQ(to_json(one)["hop_limit"], 3);
+    EXPECT_EQ(to_json(one)["min_ttl"], 61);
+    EXPECT_EQ(to_json(one)["on_link"], true);
 }
 
 TEST(observation_json, carries_the_same_members_whatever_was_seen)

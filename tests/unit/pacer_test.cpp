@@ -53,7 +53,7 @@ TEST(pacer, starts_the_first_at_once_and_spaces_the_next_by_the_total_rate)
     EXPECT_TRUE(std::holds_alternative<pacer::nothing>(paced.next(origin + 1s)));
 }
 
-TEST(pacer, spaces_flows_to_one_address_by_its_own_rate_give_or_take_a_quarter)
+TEST(pacer, T24_spaces_flows_to_one_address_by_its_own_rate_give_or_take_a_quarter)
 {
     for (std::uint64_t seed = 0; seed < 200; ++seed) {
         SCOPED_TRACE(seed);
@@ -69,7 +69,7 @@ TEST(pacer, spaces_flows_to_one_address_by_its_own_rate_give_or_take_a_quarter)
     }
 }
 
-TEST(pacer, varies_the_spacing_as_regularity_is_a_scanners_mark)
+TEST(pacer, T24_varies_the_spacing_as_regularity_is_a_scanners_mark)
 {
     pacer paced{make_limits(0, 10), 7};
     for (pacer::ticket i = 0; i < 20; ++i) {
@@ -162,7 +162,7 @@ TEST(pacer, remembers_it_beside_thousands_of_other_addresses)
     EXPECT_EQ(started(paced.next(origin + 1250ms)), 7000U);
 }
 
-TEST(pacer, keeps_to_its_places_until_one_is_given_back)
+TEST(pacer, T24_keeps_to_its_places_until_one_is_given_back)
 {
     pacer paced{make_limits(0, 0, 2), 1};
     for (pacer::ticket i = 1; i <= 4; ++i) {

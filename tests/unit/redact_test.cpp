@@ -9,7 +9,7 @@ namespace {
 
 using nlohmann::json;
 
-TEST(redaction, leaves_out_every_value_whose_key_speaks_of_a_secret)
+TEST(redaction, T13_leaves_out_every_value_whose_key_speaks_of_a_secret)
 {
     const json config = {
         {"site", "lab"},
@@ -34,6 +34,15 @@ TEST(redaction, names_addresses_of_the_site_and_leaves_public_ones)
     EXPECT_EQ(mask.apply("10.77.1.2. 10.77.1.20"), "site-address-1. site-address-3");
     EXPECT_EQ(mask.count(), 3U);
     EXPECT_EQ(mask.apply("at 17:42:01.123 face: add 1.2 feed::"), "at 17:42:01.123 face: add 1.2 feed::");
+}
+
+TEST(redaction, names_addresses_behind_a_colon)
+{
+    address_mask mask;
+    EXPECT_EQ(
+        mask.apply("src:10.77.1.2 addr:fe80::1, a:54.215.171.160 b:1:10.77.1.2"),
+        "src:site-address-1 addr:site-address-2, a:54.215.171.160 b:1:site-address-1"
+    );
 }
 
 } // namespace

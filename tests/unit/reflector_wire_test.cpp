@@ -143,7 +143,7 @@ TEST(reflector_wire, is_the_bytes_of_the_document)
     EXPECT_TRUE(std::equal(bytes.begin() + 112, bytes.end(), digest.begin()));
 }
 
-TEST(reflector_wire, cut_at_any_byte_is_malformed)
+TEST(reflector_wire, T32_cut_at_any_byte_is_malformed)
 {
     for (const auto& what : requests()) {
         const auto whole = encode_request(what, signing());
@@ -172,7 +172,7 @@ TEST(reflector_wire, cut_at_any_byte_is_malformed)
     }
 }
 
-TEST(reflector_wire, a_change_of_any_bit_breaks_the_mac)
+TEST(reflector_wire, T18_a_change_of_any_bit_breaks_the_mac)
 {
     const auto whole = encode_request(requests()[3], signing());
     for (std::size_t bit = 0; bit < whole.size() * 8; ++bit) {
@@ -226,7 +226,7 @@ TEST(reflector_wire, the_length_of_a_stream_of_messages_is_told_early_and_strict
     EXPECT_EQ(announced_length(byte_vector{0xf5, 1, 1, 0, 4, 0xb1}), 0U);
 }
 
-TEST(reflector_wire, random_changes_never_break_the_reader)
+TEST(reflector_wire, T32_random_changes_never_break_the_reader)
 {
     std::mt19937 random{20261121}; // NOLINT: the same every time
     std::vector<byte_vector> seeds;
@@ -262,7 +262,7 @@ TEST(reflector_keys, are_read_one_a_line)
     EXPECT_EQ((*got)[1].secret.size(), 17U);
 }
 
-TEST(reflector_keys, name_the_line_of_a_fault_and_never_the_secret)
+TEST(reflector_keys, T13_name_the_line_of_a_fault_and_never_the_secret)
 {
     for (const char* line :
          {"site", "a b:AAECAwQFBgcICQoLDA0ODw==", ":AAECAwQFBgcICQoLDA0ODw==", "s:AAECAwQFBgcICQoLDA0ODw=",
@@ -277,6 +277,54 @@ TEST(reflector_keys, name_the_line_of_a_fault_and_never_the_secret)
     }
     EXPECT_FALSE(parse_keys("", "keys"));
     EXPECT_FALSE(parse_keys("# nothing\n", "keys"));
+}
+
+TEST(reflector_keys, have_ids_of_letters_digits_and_three_signs_and_secrets_of_16_to_64_bytes)
+{
+    const auto good = [](const std::string& line) { return parse_keys(line, "f").has_value(); };
+    for (const char* id : {"a", "z", "A", "Z", "0", "9", "-", "_", ".", "sixteen-letters."}) {
+        EXPECT_TRUE(good(std::string{id} + ":AAECAwQFBgcICQoLDA0ODw==")) << id;
+    }
+    for (const char* id : {"`", "{", "@", "[", "/", ":", "\xc3\xa4"}) {
+        EXPECT_FALSE(good(std::string{id} + ":AAECAwQFBgcICQoLDA0ODw==")) << id;
+    }
+    EXPECT_TRUE(good("a:" + std::string(84, 'A') + "AA=="));  // 64 bytes
+    EXPECT_FALSE(good("a:" + std::string(84, 'A') + "AAA=")); // 65
+    EXPECT_FALSE(good("a:" + std::string(16, 'A') + "AAA=")); // 14
+    EXPECT_TRUE(good("# no line end after it\na:AAECAwQFBgcICQoLDA0ODw=="));
+}
+
+TEST(reflector_keys, end_at_ten_thousand_lines)
+{
+    std::string text = "a:AAECAwQFBgcICQoLDA0ODw==\n" + std::string(9'999, '\n');
+    EXPECT_TRUE(parse_keys(text, "f"));
+    const auto got = parse_keys(text + "\n", "f");
+    ASSERT_FALSE(got);
+    EXPECT_EQ(got.error()[0].message, "more than 10000 lines");
+}
+
+// Operators read these in logs and reports;
+TEST(reflector_words, are_the_same_everywhere)
+{
+    EXPECT_STREQ(to_string(sending::unknown), "unknown");
+    EXPECT_STREQ(to_string(sending::waiting), "waiting");
+    EXPECT_STREQ(to_string(sending::sent), "sent");
+    EXPECT_STREQ(to_string(sending::flow_ended), "flow ended");
+    EXPECT_STREQ(to_string(sending::failed), "failed");
+    EXPECT_STREQ(to_string(inbound_outcome::connected), "connected");
+    EXPECT_STREQ(to_string(inbound_outcome::refused), "refused");
+    EXPECT_STREQ(to_string(inbound_outcome::silent), "silent");
+    EXPECT_STREQ(to_string(inbound_outcome::icmp), "icmp");
+    EXPECT_STREQ(to_string(inbound_outcome::not_tried), "not tried");
+    EXPECT_STREQ(to_string(refusal::not_enabled), "not enabled");
+    EXPECT_STREQ(to_string(refusal::flow_busy), "flow busy");
+    EXPECT_STREQ(to_string(refusal::address_busy), "address busy");
+    EXPECT_STREQ(to_string(refusal::reflector_busy), "reflector busy");
+    EXPECT_STREQ(to_string(refusal::delay_too_long), "delay too long");
+    EXPECT_STREQ(to_string(refusal::key_busy), "key busy");
+    EXPECT_STREQ(to_string(refusal::wrong_transport), "wrong transport");
+    EXPECT_STREQ(to_string(refusal::senseless), "senseless");
+    EXPECT_STREQ(to_string(refusal::token_in_use), "token in use");
 }
 
 TEST(socket_address, has_one_form)

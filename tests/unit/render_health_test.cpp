@@ -49,6 +49,42 @@ TEST(render_health, state_of_a_plugin_is_that_of_the_guidelines)
     EXPECT_EQ(plugin_state_of(stale).code, 3);
 }
 
+json in_trouble(const char* state)
+{
+    auto out = health_of(state);
+    out["self"] = {{{"trouble", "clock"}, {"since", "x"}, {"sentence", "the clock was set | back"}}};
+    return out;
+}
+
+TEST(render_health, a_daemon_in_trouble_of_its_own_is_at_least_a_warning_and_not_critical_for_that)
+{
+    EXPECT_EQ(plugin_state_of(in_trouble("ready")).code, 1);
+    EXPECT_EQ(plugin_state_of(in_trouble("unproven")).code, 1);
+    EXPECT_EQ(plugin_state_of(in_trouble("not_ready")).code, 2);
+    auto stale = in_trouble("ready");
+    stale["stale"] = true;
+    EXPECT_EQ(plugin_state_of(stale).code, 3);
+    auto sound = health_of("ready");
+    sound["self"] = json::array();
+    EXPECT_EQ(plugin_state_of(sound).code, 0);
+    for (const json& odd : {json(3), json("x"), json({1, "x", nullptr})}) {
+        sound["self"] = odd; // of another program
+        EXPECT_LE(plugin_state_of(sound).code, 1);
+    }
+}
+
+TEST(render_health, the_trouble_comes_first_unless_the_network_fails)
+{
+    const std::string own = "reachd itself: the clock was set / back";
+    EXPECT_TRUE(
+        render_nagios(in_trouble("ready")).starts_with("REACHD WARNING - " + own + "; 14 of 16 rows pass |")
+    );
+    EXPECT_TRUE(render_nagios(in_trouble("not_ready"))
+                    .starts_with("REACHD CRITICAL - 14 of 16 rows pass; " + own + " |"));
+    EXPECT_NE(render_checkmk(in_trouble("ready"), {}).find(own), std::string::npos);
+    EXPECT_EQ(own_troubles(health_of("ready")), "");
+}
+
 TEST(render_health, before_the_first_round_the_age_is_unknown)
 {
     auto young = health_of("unproven");
@@ -62,7 +98,7 @@ TEST(render_health, checkmk_has_a_service_for_the_site_and_one_for_each_row)
 {
     EXPECT_EQ(
         render_checkmk(health_of("not_ready"), report_of("fail", "dropped at hop 2")),
-        "2 \"reachd site denver\" pass=14|fail=1|unproven=1|not_configured=0|age=12 14 of 16 rows pass\n"
+        "2 \"reachd\" pass=14|fail=1|unproven=1|not_configured=0|age=12 denver: 14 of 16 rows pass\n"
         "2 \"reachd eschat signaling\" failing=3;;;0;9 fail: dropped at hop 2\n"
     );
     const auto unproven = render_checkmk(health_of("unproven"), report_of("unproven", "x"));
@@ -80,7 +116,7 @@ TEST(render_health, rows_of_a_daemon_that_measured_nothing_lately_are_unknown_to
     EXPECT_NE(lines.find("\n3 \"reachd eschat signaling\""), std::string::npos);
 }
 
-TEST(render_health, what_a_peer_said_makes_no_line_no_service_and_no_performance_data)
+TEST(render_health, T14_what_a_peer_said_makes_no_line_no_service_and_no_performance_data)
 {
     auto hostile = health_of("ready");
     hostile["summary"] = "a\n2 \"x\" - y | 'fail'=9";
@@ -99,6 +135,16 @@ TEST(render_health, collectd_gets_a_value_for_each_number)
     const auto lines = render_collectd(health_of("not_ready"), "host", "");
     EXPECT_NE(lines.find("PUTVAL \"host/reachd/gauge-state\" interval=60 N:2\n"), std::string::npos);
     EXPECT_NE(lines.find("PUTVAL \"host/reachd/gauge-fail\" interval=60 N:1\n"), std::string::npos);
+}
+
+TEST(render_health, a_restart_ends_no_alarm)
+{
+    auto young = health_of("unproven");
+    young["before_start"] = {{"state", "not_ready"}, {"since", "2026-11-21T14:05:00.123Z"}};
+    EXPECT_EQ(plugin_state_of(young).code, 2);
+    EXPECT_NE(render_nagios(young).find("was not ready since 2026-11-21T14:05:00.123Z"), std::string::npos);
+    young["before_start"]["state"] = "ready";
+    EXPECT_EQ(plugin_state_of(young).code, 1) << "nobody has looked yet";
 }
 
 } // namespace

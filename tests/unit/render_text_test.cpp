@@ -108,7 +108,7 @@ TEST(rendered_report, never_exceeds_its_columns)
     }
 }
 
-TEST(rendered_report, prints_no_control_byte_of_what_a_peer_said)
+TEST(rendered_report, T14_prints_no_control_byte_of_what_a_peer_said)
 {
     const auto it = make_site();
     const auto text = render_report(report_of(it), narrow);
@@ -194,6 +194,49 @@ TEST(rendered_report, names_the_vantages)
     );
 }
 
+TEST(rendered_report, gives_long_heads_and_titles_lines_of_their_own)
+{
+    const nlohmann::json row = {
+        {"id", "a-requirement-with-a-name-that-needs-a-whole-line"},
+        {"kind", "outbound"},
+        {"transport", "tcp"},
+        {"ports", "80,443,2001-2500,4200-4208"},
+        {"destinations", "192.0.2.1"},
+        {"state", "unproven"},
+        {"sentence", "not probed yet"},
+        {"fallback", {{"sentence", "clients use 443 instead"}}},
+    };
+    auto failing = row;
+    failing["state"] = "fail";
+    const nlohmann::json run = {
+        {"result", "fail"}, {"destination", "h.example"}, {"addresses", {"192.0.2.1", "192.0.2.2"}},
+        {"ports", "80"},    {"vantage", "voice"},         {"sentence", "no answer"}
+    };
+    failing["runs"] = {run, run};
+    const nlohmann::json report = {
+        {"site", "lab"},
+        {"state", "unproven"},
+        {"catalogues",
+         {{{"title", std::string(50, 't')},
+           {"document", {{"title", std::string(40, 'd')}}},
+           {"requirements", {row, failing}}}}}
+    };
+    const auto text = render_report(report, narrow);
+    expect_fits(text, 80);
+    EXPECT_TRUE(has(text, "\nUNPROVEN\n")) << text;
+    EXPECT_TRUE(has(text, std::string(50, 't') + "\n(" + std::string(40, 'd') + ")\n")) << text;
+    EXPECT_TRUE(
+        has(text, "  ?     a-requirement-with-a-name-that-needs-a-whole-line  tcp\n"
+                  "        80,443,2001-2500,4200-4208\n"
+                  "        192.0.2.1\n"
+                  "        not probed yet\n")
+    ) << text;
+    EXPECT_TRUE(
+        has(text, "        tcp 80 to h.example (2 addresses) via voice: no answer\n"
+                  "        clients use 443 instead\n")
+    ) << text;
+}
+
 TEST(rendered_report, of_other_versions_reads_as_if_what_is_missing_were_empty)
 {
     for (const char* text :
@@ -237,6 +280,43 @@ TEST(rendered_endpoints, show_the_verdict_and_all_evidence)
     EXPECT_TRUE(has(text, "tls #1: certificate for vendor.example"));
     expect_fits(
         render_endpoints(endpoint_report(it.what, it.site, make_target(other_server_text)), narrow), 80
+    );
+}
+
+TEST(rendered_endpoints, show_the_path_and_how_far_each_probe_was_let)
+{
+    const auto endpoints = nlohmann::json::parse(R"([{
+        "address": "192.0.2.7", "port": 443, "transport": "tcp", "catalogue": "cat", "requirement": "row",
+        "path": {"hops": [{"hop": 1, "address": "10.77.1.1", "site": true},
+                          {"hop": 2, "address": null, "site": false},
+                          {"hop": 3, "address": "203.0.113.1", "site": null}]},
+        "evidence": [{"at": "T", "probe": "hop", "attempt": 1, "hop_limit": 2, "text": "no reply", "took_us": 500},
+                     {"at": "T", "probe": "tcp_confirm", "attempt": 2, "min_ttl": 60, "text": "connected", "took_us": 1500},
+                     {"at": "T", "probe": "tcp_confirm", "attempt": 1, "on_link": true, "text": "no reply", "took_us": 0}]
+    }])");
+    EXPECT_EQ(
+        render_endpoints(endpoints, narrow).substr(render_endpoints(endpoints, narrow).find("  hop 1")),
+        "  hop 1 10.77.1.1 (site)\n"
+        "  hop 2 (silent)\n"
+        "  hop 3 203.0.113.1\n"
+        "    T  hop #1 with 2 hops allowed: no reply (0.5 ms)\n"
+        "    T  tcp_confirm #2 hearing TTL 60 and more: connected (1.5 ms)\n"
+        "    T  tcp_confirm #1 hearing the link only: no reply (0.0 ms)\n"
+    );
+}
+
+// A daemon of another version, or what only claims to be one: its path must not end the client.
+TEST(rendered_endpoints, survive_paths_and_evidence_of_any_shape)
+{
+    for (const char* text :
+         {R"([{"path": {"hops": [{}]}}])", R"([{"path": {"hops": [7, null, "x"]}}])", R"([{"path": [7]}])",
+          R"([{"path": {"hops": [{"hop": "x", "address": 7, "site": "yes"}]}}])",
+          R"([{"evidence": [7, {}]}])", R"([{"where": {"at": 7}}])", R"([7, null, "x"])"}) {
+        EXPECT_NO_THROW(render_endpoints(nlohmann::json::parse(text), narrow)) << text;
+    }
+    EXPECT_TRUE(
+        has(render_endpoints(nlohmann::json::parse(R"([{"path": {"hops": [{"hop": 4}]}}])"), narrow),
+            "hop 4 (silent)\n")
     );
 }
 

@@ -139,5 +139,92 @@ TEST(report_diff, says_why_something_is_no_report)
     }
 }
 
+TEST(report_diff, of_a_part_of_the_site_has_no_rows_that_are_gone)
+{
+    auto part = plain_report();
+    part["catalogues"][0]["requirements"].erase(0);
+    auto what = compare_reports(plain_report(), part);
+    ASSERT_GT(what.count(change_kind::removed), 0U);
+    leave_out_removed(what);
+    EXPECT_EQ(what.count(change_kind::removed), 0U);
+    EXPECT_GT(what.count(change_kind::unchanged), 0U);
+}
+
+TEST(report_diff, of_a_file_with_more_ports_than_any_row_has_compares_some)
+{
+    auto huge = plain_report();
+    auto& runs = row(huge, 0)["runs"];
+    const json all = {{"destination", "x"}, {"ports", "1-65535"}, {"verdict", "open"}, {"result", "pass"}};
+    for (int i = 0; i < 3000; ++i) {
+        auto one = all;
+        one["destination"] = std::to_string(i);
+        runs.push_back(std::move(one));
+    }
+    EXPECT_EQ(compare_reports(huge, huge).count(change_kind::unchanged), 4U);
+}
+
+TEST(report_diff, tells_what_is_only_in_one_of_two_reports)
+{
+    auto less = plain_report();
+    less["catalogues"][0]["requirements"].erase(0);
+    const auto added = compare_reports(less, plain_report());
+    auto text = render_difference(added, 80, colour::off);
+    EXPECT_NE(text.find("cat/web: not there -> FAIL"), std::string::npos) << text;
+    EXPECT_EQ(to_json(added)["requirements"][0]["before"], nullptr);
+    EXPECT_EQ(to_json(added)["requirements"][0]["after"]["state"], "fail");
+    text = render_difference(compare_reports(plain_report(), less), 80, colour::off);
+    EXPECT_NE(text.find("cat/web: FAIL -> not there\n"), std::string::npos) << text;
+    EXPECT_NE(text.find("tcp 443 to 54.215.171.160: dropped"), std::string::npos) << text; // as it was
+}
+
+TEST(report_diff, of_one_port_at_several_addresses_the_worst_counts_in_any_order)
+{
+    auto before = plain_report();
+    auto open = run_of("h.example", "443", "pass", "open");
+    auto shut = run_of("h.example", "443", "fail", "blocked");
+    auto undecided = run_of("h.example", "443", "unproven", "unproven");
+    auto unused = run_of("h.example", "443", "fail", "intercepted");
+    unused["needed"] = false; // no route for its family: nobody uses it
+    row(before, 0)["runs"] = {open, shut, undecided, unused};
+    auto after = before;
+    row(after, 0)["runs"] = {undecided, shut, open};
+    EXPECT_TRUE(of(compare_reports(before, after), "web").runs.empty());
+    row(after, 0)["runs"] = {open, undecided};
+    const auto what = compare_reports(before, after);
+    ASSERT_EQ(of(what, "web").runs.size(), 1U);
+    EXPECT_EQ(of(what, "web").runs[0].before, "blocked; open; unproven");
+    EXPECT_EQ(of(what, "web").runs[0].after, "open; unproven");
+    const auto told = to_json(what)["requirements"];
+    EXPECT_NE(told.dump().find("blocked; open; unproven"), std::string::npos);
+}
+
+TEST(report_diff, shows_a_few_differences_of_a_row_and_counts_the_others)
+{
+    auto before = plain_report();
+    auto after = plain_report();
+    for (int i = 0; i < 40; ++i) {
+        const auto to = "host" + std::to_string(i) + ".example";
+        row(before, 0)["runs"].push_back(run_of(to.c_str(), "80", "pass", "open"));
+        row(after, 0)["runs"].push_back(run_of(to.c_str(), "80", "fail", "blocked"));
+    }
+    const auto text = render_difference(compare_reports(before, after), 80, colour::off);
+    EXPECT_NE(text.find(" more; --format json has all\n"), std::string::npos) << text;
+}
+
+TEST(report_diff, tells_timers_of_a_class_by_their_bracket)
+{
+    auto before = plain_report();
+    before["idle"][0]["class"] = "https";
+    auto after = before;
+    after["idle"][0]["held_s"] = 6;
+    const auto what = compare_reports(before, after);
+    ASSERT_EQ(of(what, "timer").runs.size(), 1U);
+    EXPECT_EQ(of(what, "timer").runs[0].target, "tcp https idle timer");
+    EXPECT_EQ(of(what, "timer").runs[0].kind, change_kind::changed);
+    EXPECT_EQ(of(what, "timer").runs[0].after, "held 6 s, lost 10 s");
+    after["idle"][0]["state"] = "fail";
+    EXPECT_EQ(of(compare_reports(before, after), "timer").runs[0].kind, change_kind::newly_failing);
+}
+
 } // namespace
 } // namespace reachd

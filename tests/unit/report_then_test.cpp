@@ -93,5 +93,19 @@ TEST(report_then, says_where_nobody_looked_and_where_nothing_is_remembered)
     EXPECT_TRUE(nothing["catalogues"].empty());
 }
 
+TEST(report_then, has_rows_of_then_that_the_files_do_not_have_any_more)
+{
+    auto old = then();
+    old["requirements"].push_back(
+        {{"catalogue", "c"}, {"id", "gone"}, {"state", "fail"}, {"sentence", "no reply"}}
+    );
+    old["requirements"].push_back({{"catalogue", "old"}, {"id", "a"}, {"state", "pass"}});
+    const auto report = report_then(present(), old);
+    ASSERT_EQ(report["catalogues"].size(), 2U);
+    EXPECT_EQ(report["catalogues"][0]["requirements"][1]["id"], "gone");
+    EXPECT_EQ(report["catalogues"][0]["requirements"][1]["sentence"], "no reply");
+    EXPECT_EQ(report["catalogues"][1]["id"], "old");
+}
+
 } // namespace
 } // namespace reachd

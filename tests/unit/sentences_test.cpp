@@ -343,5 +343,85 @@ TEST(site_sentence, says_that_the_way_out_is_down_only_if_the_sites_own_box_says
     EXPECT_FALSE(one.site.sentence.starts_with(down)); // something gets through
 }
 
+TEST(advice, names_the_other_destinations_that_fail_alike)
+{
+    auto it = make_scene();
+    it.add(
+        "row", expectation::service,
+        {make_endpoint(server_text, 443, {make_seen(make_icmp(gateway_text, 3, 13))}),
+         make_endpoint(other_server_text, 443, {make_seen(make_icmp(gateway_text, 3, 13))})}
+    );
+    it.evaluate();
+    EXPECT_TRUE(has(it.row("row").advice, std::string{"; the same for "} + other_server_text))
+        << it.row("row").advice;
+    it.site.rows[0].endpoints.push_back(
+        make_endpoint(other_server_text, 80, {make_seen(make_icmp(gateway_text, 3, 13))})
+    );
+    it.evaluate();
+    EXPECT_TRUE(has(it.row("row").advice, "; the same for tcp 80,443 to ")) << it.row("row").advice;
+    auto other = one_row(make_endpoint(server_text, 443, {make_seen(make_icmp(gateway_text, 3, 13))}));
+    EXPECT_FALSE(has(other.row("row").advice, "the same for"));
+}
+
+TEST(advice, for_what_a_check_left_out_is_to_run_it)
+{
+    auto it = make_scene();
+    it.add("row", expectation::service, {});
+    it.site.rows[0].not_run = "left out";
+    it.evaluate();
+    EXPECT_EQ(it.row("row").advice, "run the check again without what left it out");
+}
+
+TEST(site_sentence, of_a_site_without_catalogues_says_what_to_do)
+{
+    site_state nothing;
+    EXPECT_TRUE(has(site_sentence(plan{}, nothing), "name a catalogue"));
+}
+
+TEST(count_sentence, counts_rows_as_the_sites_own_sentence_does)
+{
+    using enum row_answer;
+    EXPECT_EQ(count_sentence({{"a", pass}, {"b", fail}, {"c", not_needed}}), "1 of 2 requirements fail: b.");
+    EXPECT_EQ(count_sentence({{"a", pass}, {"c", not_needed}}), "All 1 requirements pass.");
+    EXPECT_EQ(count_sentence({{"a", unproven}}), "No requirement fails; 0 of 1 pass; unproven: a.");
+}
+
+TEST(row_advice, sends_one_to_the_provider_for_what_is_dropped_beyond_the_site)
+{
+    auto it = make_scene();
+    it.add("row", expectation::service, {make_endpoint(server_text, 443, make_silence())});
+    it.evaluate();
+    auto& row = it.site.rows[0];
+    ASSERT_TRUE(row.runs[0].fails);
+    row.runs[0].judged.blame = blame::isp;
+    row.runs[0].judged.where = location{
+        .at = {},
+        .after = hop{.number = 2, .address = make_address("100.64.0.1")},
+        .before = hop{.number = 3, .address = make_address(stranger_text)}
+    };
+    EXPECT_EQ(
+        row_advice(it.what.rows[0], row), "ask the provider to let tcp 443 to 54.215.171.160 through between "
+                                          "hop 2 (100.64.0.1) and hop 3 (81.2.69.1)"
+    );
+}
+
+TEST(row_advice, names_six_more_destinations_that_fail_alike_and_counts_the_others)
+{
+    auto it = make_scene();
+    std::vector<endpoint_state> all;
+    for (int i = 1; i <= 10; ++i) {
+        all.push_back(make_endpoint("81.2.70." + std::to_string(i), 443, make_silence()));
+    }
+    it.add("row", expectation::service, all);
+    it.evaluate();
+    const auto advice = row_advice(it.what.rows[0], it.site.rows[0]);
+    EXPECT_NE(
+        advice.find(
+            "; the same for 81.2.70.2, 81.2.70.3, 81.2.70.4, 81.2.70.5, 81.2.70.6, 81.2.70.7 and 3 more"
+        ),
+        std::string::npos
+    ) << advice;
+}
+
 } // namespace
 } // namespace reachd

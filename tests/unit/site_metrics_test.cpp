@@ -116,7 +116,7 @@ TEST(site_metrics, idle_bounds_that_were_not_found_have_no_sample)
     EXPECT_EQ(value_of(text, of_row("reachd_idle_measured_timestamp_seconds", "idle", tcp)), "5000");
 }
 
-TEST(site_metrics, t15_names_of_a_site_cannot_break_the_format)
+TEST(site_metrics, T15_names_of_a_site_cannot_break_the_format)
 {
     auto it = make_scene();
     it.what.config.site = "a\"} 1\nreachd_site_state{state=\"ready";

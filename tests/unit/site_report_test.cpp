@@ -53,8 +53,8 @@ TEST(report, has_the_members_that_people_script_against_and_no_others)
     const auto report = report_of(make_site());
     EXPECT_EQ(
         keys_of(report), (keys{
-                             "schema", "site", "generated", "state", "sentence", "findings", "since",
-                             "vantage", "path", "nat64", "catalogues", "idle", "traffic"
+                             "schema", "version", "site", "generated", "state", "sentence", "findings",
+                             "since", "vantage", "path", "nat64", "catalogues", "idle", "traffic"
                          })
     );
     EXPECT_EQ(
@@ -265,6 +265,15 @@ TEST(health, is_small_and_counts_rows_and_endpoints)
     EXPECT_EQ(health["stale"], false);
 }
 
+TEST(health, has_no_negative_age_after_the_clock_was_set_back)
+{
+    const auto it = make_site();
+    const auto health = health_report(it.what, it.site, make_wall(seconds{400}), seconds{180});
+    EXPECT_EQ(health["age_s"], 0);
+    EXPECT_EQ(health["stale"], false);
+    EXPECT_GE(site_report(it.what, it.site, {}, make_wall(seconds{-9000}))["traffic"]["duration_s"], 0);
+}
+
 TEST(health, is_stale_when_the_latest_measurement_is_too_old_or_there_is_none)
 {
     auto it = make_site();
@@ -301,6 +310,95 @@ TEST(site_report, tells_what_a_nat64_has_made_of_an_ipv4_address)
     EXPECT_EQ(endpoints[0]["sentence"], "answers; this address is the NAT64's synthesis of 54.215.171.160");
     EXPECT_EQ(endpoints[1]["sentence"], "answers");
     EXPECT_FALSE(endpoints[1].contains("synthesised_from"));
+}
+
+// The dashboard and `reachctl endpoint` draw the way from these.
+TEST(site_report, has_the_way_to_an_endpoint_with_what_its_hop_limited_probes_showed)
+{
+    auto it = make_scene();
+    it.site.local = make_local();
+    it.add("row", expectation::service, {make_endpoint(server_text, 443, {make_seen(connected{})})});
+    auto& walked = it.site.traces[{"", make_target(server_text, 443)}];
+    const auto met = [&](unsigned hop_limit, outcome what) {
+        walked.push_back(make_seen(std::move(what)));
+        walked.back().hop_limit = hop_limit;
+    };
+    met(1, make_icmp(gateway_text, 11, 0));
+    met(2, no_reply{});
+    met(3, make_icmp(stranger_text, 11, 0));
+    met(4, connected{});
+    it.evaluate();
+    const auto endpoint = endpoint_report(it.what, it.site, make_target(server_text, 443)).at(0);
+    ASSERT_EQ(endpoint["evidence"].size(), 5U);
+    EXPECT_EQ(endpoint["evidence"][4]["hop_limit"], 4);
+    const auto& hops = endpoint["path"]["hops"];
+    ASSERT_EQ(hops.size(), 3U) << endpoint["path"].dump();
+    EXPECT_EQ(hops[0], (json{{"hop", 1}, {"address", gateway_text}, {"site", true}}));
+    EXPECT_EQ(hops[1]["address"], nullptr);
+    EXPECT_EQ(hops[2]["address"], stranger_text);
+    EXPECT_EQ(endpoint["path"]["distance"], 4);
+    const auto report = site_report(it.what, it.site, {}, make_wall(seconds{1}));
+    EXPECT_EQ(report["path"]["hops"].size(), 3U);
+    EXPECT_EQ(report["path"]["hops"][0]["address"], gateway_text);
+}
+
+TEST(site_report, names_the_ipv6_way_where_there_is_no_other_and_what_has_no_address)
+{
+    auto it = make_scene();
+    it.add("row", expectation::service, {make_endpoint(server6_text, 443, {make_seen(connected{})})});
+    auto nameless = make_named("gone.example", server_text, 443, {});
+    nameless.address.reset();
+    nameless.without_probing =
+        verdict{.kind = verdict_kind::unresolved, .stage = stage::resolve, .sentence = "not there"};
+    it.site.rows[0].endpoints.push_back(nameless);
+    auto one = make_seen(make_icmp("2001:db8::1", 3, 0));
+    one.hop_limit = 1;
+    it.site.traces[{"", make_target(server6_text, 443)}] = {one};
+    it.evaluate();
+    const auto report = site_report(it.what, it.site, {}, make_wall(seconds{1}));
+    EXPECT_EQ(report["path"]["hops"][0]["address"], "2001:db8::1");
+    const auto& endpoints = report["catalogues"][0]["requirements"][0]["endpoints"];
+    EXPECT_EQ(endpoints[1]["address"], nullptr);
+    EXPECT_EQ(endpoints[1]["name"], "gone.example");
+    EXPECT_EQ(endpoints[1]["verdict"], "unresolved");
+}
+
+TEST(site_report, has_notes_samples_and_blocks_of_a_row)
+{
+    auto it = make_scene();
+    it.add("apns", expectation::path, {});
+    const auto block = parse_block("17.0.0.0/8").value();
+    std::get<outbound_row>(it.what.rows[0].what).blocks = {block};
+    std::get<outbound_row>(it.what.rows[0].what).names = {"host.example"};
+    it.site.rows[0].samples.push_back({.block = block, .port = 5223, .vantage = {}, .edge = {}, .holes = {}});
+    it.site.rows[0].acknowledged =
+        acknowledgement{.note = "ticket 4711", .by = "ana", .since = make_wall(seconds{7})};
+    it.evaluate();
+    const auto report = site_report(it.what, it.site, {}, make_wall(seconds{1}));
+    const auto& row = report["catalogues"][0]["requirements"][0];
+    EXPECT_EQ(row["destinations"], "17.0.0.0/8"); // its names are samples of it
+    EXPECT_EQ(row["samples"][0]["block"], "17.0.0.0/8");
+    EXPECT_EQ(
+        row["acknowledged"],
+        (json{{"note", "ticket 4711"}, {"by", "ana"}, {"since", "1970-01-01T00:00:07.000Z"}})
+    );
+}
+
+TEST(health_report, tells_how_the_site_stood_before_the_restart_until_all_is_measured_again)
+{
+    auto it = make_scene();
+    it.add("row", expectation::service, {make_endpoint(server_text, 443, {})});
+    it.evaluate();
+    const auto health = [&] {
+        return health_report(it.what, it.site, make_wall(seconds{2000}), seconds{60});
+    };
+    EXPECT_FALSE(health().contains("before_start"));
+    it.site.before_start = remembered<site_answer>{site_answer::not_ready, make_wall(seconds{7})};
+    EXPECT_EQ(
+        health()["before_start"], (json{{"state", "not_ready"}, {"since", "1970-01-01T00:00:07.000Z"}})
+    );
+    it.site.state = site_answer::ready;
+    EXPECT_FALSE(health().contains("before_start"));
 }
 
 } // namespace

@@ -182,7 +182,7 @@ TEST(stun, a_wrong_fingerprint_is_malformed)
     EXPECT_FALSE(decode(bytes));
 }
 
-TEST(stun, cut_at_any_byte_is_malformed)
+TEST(stun, T32_cut_at_any_byte_is_malformed)
 {
     for (const auto& whole : {encode(full(), all_seals()), sample_request, sample_ipv4, sample_ipv6}) {
         for (std::size_t size = 0; size < whole.size(); ++size) {
@@ -232,7 +232,7 @@ TEST(stun, refuses_more_attributes_than_anybody_sends)
     EXPECT_FALSE(decode(bytes));
 }
 
-TEST(stun, random_changes_never_break_the_reader)
+TEST(stun, T32_random_changes_never_break_the_reader)
 {
     std::mt19937 random{20261121}; // NOLINT: the same every time
     const std::vector<byte_vector> seeds{encode(full(), all_seals()), sample_request, sample_ipv6};

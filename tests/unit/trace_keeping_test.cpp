@@ -54,6 +54,26 @@ TEST_F(trace_keeping, traces_of_an_endpoint_that_looks_otherwise_now_are_forgott
     EXPECT_TRUE(knows({"", make_target(server_text, 80)})) << "the neighbour did not change";
 }
 
+TEST_F(trace_keeping, who_connects_as_before_and_says_something_else_may_be_somebody_else)
+{
+    const auto says = [&](auto what) {
+        return take_in(it.site, endpoint(0), {make_seen(connected{}), make_seen(what)});
+    };
+    EXPECT_TRUE(says(tls_answer{.issuer = "One CA"}));
+    note({"", make_target(server_text, 443)}, start);
+    EXPECT_FALSE(says(tls_answer{.issuer = "One CA", .not_after = "2027-01-01T00:00:00Z"}))
+        << "a renewed certificate";
+    EXPECT_TRUE(knows({"", make_target(server_text, 443)}));
+    EXPECT_TRUE(says(tls_answer{.issuer = "Inspection CA"}));
+    EXPECT_FALSE(knows({"", make_target(server_text, 443)}));
+    EXPECT_TRUE(says(acknowledged{})) << "no TLS any more";
+    EXPECT_FALSE(says(acknowledged{}));
+    EXPECT_TRUE(says(http_answer{.status = 200, .server = "site"}));
+    EXPECT_FALSE(says(http_answer{.status = 200, .server = "site"}));
+    EXPECT_TRUE(says(http_answer{.status = 302, .server = "site"}));
+    EXPECT_TRUE(says(http_answer{.status = 302, .server = "portal"}));
+}
+
 TEST_F(trace_keeping, ten_minutes_later_everything_about_the_address_is_looked_at_anew)
 {
     forget_old_traces(it.site, *row_, start + trace_age);

@@ -161,7 +161,7 @@ TEST(traffic, a_rst_that_a_probe_discards_frees_the_entry_where_rows_saw_one)
     EXPECT_EQ(all.live(origin), 3U) << "it does not refuse any more";
 }
 
-TEST(traffic, is_full_at_its_limit_and_says_when_there_may_be_room)
+TEST(traffic, T24_is_full_at_its_limit_and_says_when_there_may_be_room)
 {
     traffic all;
     for (int i = 0; i < 3; ++i) {

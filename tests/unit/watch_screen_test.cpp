@@ -2,6 +2,7 @@
 #include "reachd/core/watch_screen.hpp"
 
 #include <gtest/gtest.h>
+#include <utility>
 
 namespace reachd {
 namespace {
@@ -131,6 +132,81 @@ TEST(watch_screen, one_key_opens_all_that_does_not_pass_and_closes_all_again)
     EXPECT_FALSE(has(screen.draw({.columns = 80}, 24), "- FAIL"));
 }
 
+TEST(watch_screen, a_page_is_what_was_in_sight_and_ends_at_the_ends)
+{
+    watch_screen screen;
+    screen.show(many(30));
+    const auto chosen = [&] {
+        const auto text = joined(screen.draw({.columns = 80}, 16));
+        const auto row = text.find("row", text.find("\n> ") + 1);
+        return text.substr(row, text.find(' ', row) - row);
+    };
+    ASSERT_EQ(chosen(), "row0");
+    screen.press(watch_key::page_down);
+    const auto page = std::stoul(chosen().substr(3));
+    EXPECT_GT(page, 1U);
+    EXPECT_LT(page, 16U);
+    screen.press(watch_key::page_down);
+    EXPECT_EQ(chosen(), "row" + std::to_string(2 * page));
+    screen.press(watch_key::page_up);
+    EXPECT_EQ(chosen(), "row" + std::to_string(page));
+    screen.press(watch_key::up);
+    EXPECT_EQ(chosen(), "row" + std::to_string(page - 1));
+    screen.press(watch_key::page_up);
+    screen.press(watch_key::page_up);
+    screen.press(watch_key::up);
+    EXPECT_EQ(chosen(), "row0");
+    for (int i = 0; i < 30; ++i) {
+        screen.press(watch_key::page_down);
+    }
+    EXPECT_EQ(chosen(), "row29");
+    screen.show(many(3)); // the configuration was made smaller meanwhile
+    EXPECT_EQ(chosen(), "row2");
+}
+
+TEST(watch_screen, toggle_closes_what_it_opened)
+{
+    watch_screen screen;
+    screen.show(report_of({row_of("a", "fail", "dropped"), row_of("b", "not_configured", "no address")}));
+    screen.press(watch_key::toggle);
+    EXPECT_TRUE(has(screen.draw({.columns = 80}, 24), "> - FAIL"));
+    EXPECT_TRUE(has(screen.draw({.columns = 80}, 24), "  + BLANK  b "));
+    screen.press(watch_key::toggle);
+    EXPECT_TRUE(has(screen.draw({.columns = 80}, 24), "> + FAIL"));
+}
+
+TEST(watch_screen, states_have_their_words_and_colours)
+{
+    watch_screen screen;
+    const page coloured{.columns = 80, .use = colour::on};
+    for (const auto& [state, painted] : std::vector<std::pair<std::string, std::string>>{
+             {"ready", paint("READY", ink::good, colour::on)},
+             {"not_ready", paint("NOT READY", ink::bad, colour::on)},
+             {"unproven", paint("UNPROVEN", ink::unsure, colour::on)},
+             {"of a newer version", paint("UNPROVEN", ink::unsure, colour::on)},
+         }) {
+        auto report = report_of({row_of("a", "not_configured", "x")});
+        report["state"] = state;
+        screen.show(report);
+        EXPECT_TRUE(screen.draw(coloured, 24)[0].starts_with(painted + "  denver  ")) << state;
+        EXPECT_TRUE(has(screen.draw(coloured, 24), paint("BLANK", ink::faint, colour::on)));
+    }
+}
+
+TEST(watch_screen, keeps_the_last_hundred_changes_and_takes_events_of_any_shape)
+{
+    watch_screen screen;
+    screen.show(many(1));
+    for (int i = 0; i < 150; ++i) {
+        screen.note(std::to_string(i), {{"kind", "dns.changed"}, {"address", "192.0.2.1"}});
+    }
+    screen.note("x", nlohmann::json::parse(R"([7])"));
+    screen.note("x", {{"kind", 7}});
+    const auto drawn = screen.draw({.columns = 80}, 40);
+    EXPECT_TRUE(has(drawn, "\n149  dns.changed: 192.0.2.1\n148  dns.changed: 192.0.2.1\n"));
+    EXPECT_FALSE(has(drawn, "\nx  "));
+}
+
 TEST(watch_screen, changes_are_newest_first_and_rounds_are_none)
 {
     watch_screen screen;
@@ -152,7 +228,7 @@ TEST(watch_screen, changes_are_newest_first_and_rounds_are_none)
     EXPECT_EQ(text.find("14:05:01"), std::string::npos);
 }
 
-TEST(watch_screen, what_a_peer_said_moves_no_cursor)
+TEST(watch_screen, T14_what_a_peer_said_moves_no_cursor)
 {
     watch_screen screen;
     screen.show(report_of({row_of("a\x1b[2J", "fail", "b\x1b]0;x\x07\r")}));

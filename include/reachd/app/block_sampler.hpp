@@ -29,7 +29,7 @@ public:
     );
 
     void start(std::size_t row);
-    [[nodiscard]] bool is_running() const { return !running_.empty(); }
+    [[nodiscard]] bool is_running(std::size_t row) const { return running_.contains(row); }
     // Waits until no round is under way.
     boost::asio::awaitable<void> finished();
     void close();

@@ -2,9 +2,11 @@
 // check_endpoint.hpp: all exchanges with one endpoint, in order: connect, then what its answer needs.
 //
 // Cancel   As each probe: the last observation then says cancelled.
-// Errors   none. Out of descriptors is waited for, a little, before it is an observation.
+// Errors   none. Out of descriptors is waited for, a little, before it is an observation. A silence during
+//          which this process stood still is no observation: the attempt is made again.
 #pragma once
 
+#include "reachd/app/self_watch.hpp"
 #include "reachd/core/greeting.hpp"
 #include "reachd/core/site_state.hpp"
 #include "reachd/net/socket_options.hpp"
@@ -39,7 +41,8 @@ endpoint_order order_for(const plan& what, const outbound_row& row, const endpoi
 using before_retry = std::function<boost::asio::awaitable<void>()>;
 
 boost::asio::awaitable<std::vector<observation>> check_endpoint(
-    endpoint_order order, std::shared_ptr<boost::asio::ssl::context> trust, before_retry retry = {}
+    endpoint_order order, std::shared_ptr<boost::asio::ssl::context> trust, before_retry retry = {},
+    std::shared_ptr<self_watch> self = {}
 );
 
 } // namespace reachd

@@ -129,6 +129,9 @@ struct cli_acknowledge {
 };
 int command_acknowledge(const cli_common& common, const cli_acknowledge& options);
 
+// The ids of rows or of catalogues (`what`), a line each, for the shells' completions.
+int command_completion_words(const cli_common& common, const std::string& what);
+
 // To stdout where `file` is empty, else the file as a whole; otherwise than 0 when it could not, said on
 // stderr.
 int write_out(const std::string& text, const std::string& file);

@@ -21,10 +21,17 @@ inline constexpr seconds probe_wait{3600}; // a paced sweep of thousands of endp
 // control.sock for methods that change something, status.sock for the others; --socket overrides.
 std::string socket_for(const cli_common& common, std::string_view method);
 
-std::optional<json> ask_daemon(const cli_common& common, std::string_view method, json params, seconds wait);
+// What is not the answer goes to `heard`.
+inline const control_client::listener hear_nothing = [](const control_notification&) {};
+
+std::optional<json> ask_daemon(
+    const cli_common& common, std::string_view method, json params, seconds wait,
+    const control_client::listener& heard = hear_nothing
+);
 // The same with the sentence handed back.
 std::optional<json> ask_daemon_quietly(
-    const cli_common& common, std::string_view method, json params, seconds wait, std::string& why
+    const cli_common& common, std::string_view method, json params, seconds wait, std::string& why,
+    const control_client::listener& heard = hear_nothing
 );
 
 } // namespace reachd

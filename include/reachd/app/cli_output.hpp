@@ -19,6 +19,7 @@ struct baseline {
     std::optional<json> report; // nullopt where none was asked for
     std::string file;
     bool faulty = false;
+    bool of_more = false; // the new report is of some of its rows only
 };
 baseline read_baseline(const std::string& file);
 

@@ -32,12 +32,14 @@ boost::asio::awaitable<rpc_answer>
 run_command(command_context context, rpc_request request, control_caller caller);
 
 // The small answer for pollers.
-json present_health(const engine& work);
+json present_health(const engine& work, const history_desk& history);
+// The site report with this program's own troubles in `self`, and among the findings for every format.
+json present_report(const engine& work, const report_selection& select);
 // The rows that a request names, and what to say where there are none.
 std::vector<std::size_t> rows_of(const plan& what, const report_selection& select);
 rpc_error no_such_row(const plan& what, const report_selection& select);
 
 // The present state for a subscriber.
-json subscription_snapshot(const engine& work);
+json subscription_snapshot(const engine& work, const history_desk& history);
 
 } // namespace reachd

@@ -14,6 +14,7 @@
 #include "reachd/app/idle_runner.hpp"
 #include "reachd/app/inbound_runner.hpp"
 #include "reachd/app/inquirer.hpp"
+#include "reachd/app/self_watch.hpp"
 #include "reachd/core/rotation.hpp"
 #include "reachd/core/schedule.hpp"
 #include "reachd/core/site_state.hpp"
@@ -65,7 +66,7 @@ public:
     engine(
         boost::asio::any_io_executor executor, std::shared_ptr<const plan> what,
         std::shared_ptr<boost::asio::ssl::context> trust, engine_listener listener,
-        depth how_far = depth::located
+        depth how_far = depth::located, std::shared_ptr<self_watch> self = {}
     );
 
     // One whole round of each row named, all at once, begun after this call.
@@ -79,7 +80,9 @@ public:
     void watch_services();
     // Rounds on the schedule until stop(), ladders and that watch.
     boost::asio::awaitable<void> keep_probing();
-    // Ends every round and probe; answers how many would not end in time.
+    // From now on the listener hears of nothing but failures and progress.
+    void fall_silent() { *telling_ = false; }
+    // Falls silent and ends every round and probe; answers how many would not end in time.
     boost::asio::awaitable<std::size_t> stop(time_point deadline);
 
     // Takes over what an older engine knew of rows that have not changed.
@@ -88,6 +91,8 @@ public:
     // What the history tells of the time before this daemon was started.
     void remember(std::size_t row, const remembered<row_answer>& before);
     void remember(const remembered<site_answer>& before);
+    // Of an inbound row: an allowed source was connected then.
+    void remember(std::size_t row, const inbound_visit& before);
     // A note on a failing row, or none any more; it goes by itself when the row passes.
     void acknowledge(std::size_t row, std::optional<acknowledgement> note);
 
@@ -95,6 +100,8 @@ public:
     [[nodiscard]] bool stopped() const { return stopping_; }
     [[nodiscard]] const plan& what() const { return *plan_; }
     [[nodiscard]] const site_state& state() const { return state_; }
+    // Its maker runs it; without one it knows of no trouble.
+    [[nodiscard]] const self_watch& self() const { return *self_; }
     // For a row that is left out of a check: says why.
     void leave_out(std::size_t row, std::string why);
     // Draws all verdicts anew; done after each round as well.
@@ -129,6 +136,7 @@ private:
     void end_measuring(std::size_t row, round_kind kind);
     boost::asio::awaitable<void> resolve_names(std::size_t row);
     boost::asio::awaitable<void> scheduled_round(std::size_t row);
+    boost::asio::awaitable<name_lookup> look_up(std::string name);
     boost::asio::awaitable<void> look_up_into(
         std::string name, std::shared_ptr<std::vector<name_lookup>> into, std::size_t at,
         std::shared_ptr<round> of
@@ -145,7 +153,9 @@ private:
 
     boost::asio::any_io_executor executor_;
     std::shared_ptr<const plan> plan_;
+    std::shared_ptr<self_watch> self_;
     std::shared_ptr<boost::asio::ssl::context> trust_;
+    std::shared_ptr<bool> telling_ = std::make_shared<bool>(true);
     engine_listener listener_;
     site_state state_;
     std::vector<row_work> work_;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// history_answers.hpp: what the method `history` answers, read from the store in the store's own thread.
+// history_answers.hpp: what the method `history` answers, read from the file, in a thread of its own.
 //
 // Errors  those of the store.
 // Source  docs/CONTROL.md, method `history`.
 #pragma once
 
 #include "reachd/core/json.hpp"
-#include "reachd/store/history_store.hpp"
+#include "reachd/store/history_reader.hpp"
 
 namespace reachd {
 
@@ -27,7 +27,7 @@ struct history_question {
     wall_time now{};
 };
 
-stored<json> answer_history(history_store& store, const history_question& question);
+stored<json> answer_history(history_reader& store, const history_question& question);
 
 // The `next` of a page; nullopt for what is none.
 std::string cursor_text(const std::pair<wall_time, std::int64_t>& last);

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// history_keeper.hpp: the store in a thread of its own: the event loop never waits for the disk.
+// history_keeper.hpp: the store in threads of their own: the event loop never waits for the disk.
 //
 // Use      begin() once; keep() whatever is to be remembered; ask() for what was; stop() at the end.
 // Cancel   A caller of ask() may go away: the answer is then dropped.
 // Lifetime The keeper outlives its callers; stop() before it is destroyed.
-// Executor One thread of the caller's, and one that only the store is touched by.
+// Executor One thread of the caller's, one that writes, and one that answers questions: whoever asks keeps
+//          nothing from being written.
 // Limits   most_waiting entries wait for a disk that cannot be written; then the oldest are lost, counted.
 // Errors   unavailable: told once, tried again after 1 s, then less and less often, every minute at last.
 //          corrupt: the file is set aside and a new one begun.
 #pragma once
 
+#include "reachd/app/history_questions.hpp"
 #include "reachd/app/history_worker.hpp"
 #include "reachd/core/events.hpp"
 
@@ -34,7 +36,10 @@ public:
         std::function<void(const event_kind&, const std::string& sentence, json fields)> tell;
     };
 
-    history_keeper(boost::asio::any_io_executor executor, history_options options, handlers handle);
+    history_keeper(
+        boost::asio::any_io_executor executor, history_options options, handlers handle,
+        history_answerer answer = answer_from_file
+    );
     ~history_keeper();
     history_keeper(const history_keeper&) = delete;
     history_keeper& operator=(const history_keeper&) = delete;
@@ -49,6 +54,7 @@ public:
     void keep(history_batch batch);
     // Runs once all that was kept before is on its way to the disk, at the latest after a second; in order.
     void after_kept(std::function<void()> action);
+    // The answer has what was kept before, unless the disk is slow.
     boost::asio::awaitable<stored<json>> ask(history_question question);
     // Waits until all that was kept so far is written; false when it is not, or cannot be.
     boost::asio::awaitable<bool> settle(time_point deadline);
@@ -92,8 +98,13 @@ private:
     std::uint64_t settled_ = 0; // written, or given up
     bool busy_ = false;
     bool open_ = false;
-    bool out_of_patience_ = false; // the disk does not answer: actions are not held
+    history_source source_;      // the file that is open
+    std::uint64_t openings_ = 0; // of files, so far
+    history_questions questions_;
+    std::optional<store_error> broken_; // what a question found of the file
+    bool out_of_patience_ = false;      // the disk does not answer: actions are not held
     std::optional<store_error> fault_;
+    std::string refused_; // the last refusal, told once
     std::uint64_t lost_ = 0;
     std::uint64_t bytes_ = 0;
     seconds pause_{1};

@@ -27,6 +27,8 @@ struct http_site_context {
     wall_time started{};
     std::function<const engine&()> present;         // which a reload replaces
     std::function<const control_server&()> sockets; // whose clients the metrics count
+    std::function<json()> health;                   // the method `health`
+    std::function<json()> snapshot;                 // of the method `subscribe`
     // The method `history`.
     std::function<boost::asio::awaitable<rpc_answer>(json params)> history;
     std::function<void(const std::string& task, const std::exception_ptr& what)> failed;
@@ -41,8 +43,10 @@ public:
     void apply(const http_config& wanted, std::optional<http_listener> prepared);
     // One event, as subscribers of the control socket get it.
     void publish(const json& event);
-    // Measures how late the event loop is, until cancelled.
-    boost::asio::awaitable<void> watch_loop();
+    // So late was the event loop at a look.
+    void observe_lag(duration late) { lag_.observe(late); }
+    // Connections that could not be accepted.
+    [[nodiscard]] std::uint64_t accept_failures() const { return server_.counters().accept_failures; }
     boost::asio::awaitable<std::size_t> stop(time_point deadline);
 
     // Everything in Prometheus's text format.
@@ -61,11 +65,14 @@ private:
     http_response health() const;
     http_response report(const http_target& target);
     http_response page(const http_target& target);
-    std::optional<http_response> row(std::string_view path);
+    std::optional<http_response> row(const std::string& path);
     // The answer of that name, made anew when an event or a second has passed since.
     template <class Make>
     http_response cached(const std::string& name, Make make);
+    time_point has_taken(time_point begun);
     void write_clients(exposition& out) const;
+    void write_history(exposition& out) const;
+    void write_self(exposition& out) const;
 
     http_site_context context_;
     std::string listening_; // as configured; "" for nowhere

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "reachd/app/flow_gate.hpp"
+#include "reachd/app/self_watch.hpp"
 #include "reachd/core/hop_pacer.hpp"
 #include "reachd/net/socket_options.hpp"
 #include "reachd/net/task_group.hpp"
@@ -31,7 +32,8 @@ public:
 
     inquirer(
         boost::asio::any_io_executor executor, std::shared_ptr<const plan> what, site_state& state,
-        task_group& tasks, flow_gate& flows, std::uint64_t seed, handlers told
+        task_group& tasks, flow_gate& flows, std::uint64_t seed, handlers told,
+        std::shared_ptr<self_watch> self = {}
     );
 
     // Looks soon at what is wanted now.
@@ -73,7 +75,8 @@ private:
     site_state& state_;
     task_group& tasks_;
     handlers told_;
-    flow_gate& flows_; // new ones, of the rows
+    std::shared_ptr<self_watch> self_; // may be empty
+    flow_gate& flows_;                 // new ones, of the rows
     flow_gate repeats_;
     hop_pacer hops_;
     std::vector<hop_order> wanted_; // of the last look
@@ -83,6 +86,7 @@ private:
     boost::asio::steady_timer look_;
     std::map<flow, std::uint16_t> ports_; // of flows that keep their source port
     std::map<std::pair<std::string, ip_address>, duration> slowest_answer_; // by vantage and address
+    std::map<hop_order, unsigned> voids_; // how often its silence did not count
     time_point allowance_since_{};
     std::size_t allowance_used_ = 0;
     bool working_ = false;

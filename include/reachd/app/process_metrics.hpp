@@ -3,9 +3,14 @@
 #pragma once
 
 #include "reachd/core/exposition.hpp"
+#include "reachd/core/self_care.hpp"
+
+#include <optional>
 
 namespace reachd {
 
+// nullopt where the system does not tell.
+std::optional<descriptor_count> count_descriptors();
 // What the system does not tell has no sample.
 void write_process_metrics(exposition& out);
 

@@ -2,7 +2,7 @@
 // report_file.hpp: reports that lie in files.
 //
 // Errors  One sentence that names the file and says what to do.
-// Limits  max_report_bytes: a report of 100,000 endpoints with their evidence has about that many.
+// Limits  max_report_bytes: a report of 50,000 endpoints with their evidence has about that many.
 #pragma once
 
 #include "reachd/core/json.hpp"
@@ -12,7 +12,7 @@
 
 namespace reachd {
 
-inline constexpr std::size_t max_report_bytes = 128U << 20U;
+inline constexpr std::size_t max_report_bytes = 64U << 20U;
 
 // A site report as `check --format json` makes it.
 std::expected<json, std::string> read_report_file(const std::string& file);

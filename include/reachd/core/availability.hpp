@@ -51,6 +51,10 @@ struct state_span {
     bool operator==(const state_span&) const = default;
 };
 
+// By the order of `record`, as they were written. Where the clock was put back, what was recorded ahead of
+// the time that was written next goes: it has not happened yet.
+std::vector<state_point> drop_overtaken(std::vector<state_point> points);
+
 // `points` and `watched` in the order of time; points before `from` tell how it stood then.
 std::vector<state_span> make_timeline(
     std::span<const state_point> points, std::span<const watch_span> watched, wall_time from, wall_time to

@@ -21,9 +21,11 @@ std::optional<shell> parse_shell(std::string_view word);
 
 // What follows an option, or stands for a positional argument.
 enum class argument : std::uint8_t {
-    none,  // a flag
-    file,  // a path
-    other, // anything, or one of the choices
+    none,      // a flag
+    file,      // a path
+    row,       // a requirement's id: the program tells them, `completions rows`
+    catalogue, // a catalogue's: `completions catalogues`
+    other,     // anything, or one of the choices
 };
 
 struct command_option {

@@ -2,7 +2,8 @@
 // config.hpp: what a site's administrator decides, as one immutable value.
 //
 // Use     parse_config() turns the text of reachd.json into a value or into all of its faults;
-//         check_against() adds the faults that only show with the catalogues at hand.
+//         check_against() adds the faults that only show with the catalogues at hand. read_config() gives
+//         what can be read beside the faults, so that all of them can be told at once.
 // Units   std::chrono; the unit is in the key of the file only.
 // Source  docs/CONFIGURATION.md; the schema is config/schema/reachd.schema.json.
 #pragma once
@@ -80,7 +81,6 @@ struct path_config {
 struct inbound_config {
     socket_address service;                  // as this machine reaches it
     std::optional<socket_address> published; // as the outside does; nullopt: not to be tried from there
-    std::string not_needed;                  // why there is no such service here; "" where there is one
     bool operator==(const inbound_config&) const = default;
 };
 
@@ -105,6 +105,7 @@ struct config {
     idle_config idle;
     path_config path;
     std::map<std::string, inbound_config> inbound; // by "catalogue/requirement"
+    std::map<std::string, std::string> not_needed; // by "catalogue/requirement": why not at this site
     std::string tls_ca_file;                       // "" for the system's trust store
     std::vector<std::string> tls_extra_ca_files;   // trusted as well
     http_config http;
@@ -121,6 +122,11 @@ std::optional<listen_address> parse_listen_address(std::string_view text);
 // The path of "unix:/run/reachd/http.sock": absolute, 107 bytes at most.
 std::optional<std::string> parse_listen_path(std::string_view text);
 
+struct config_reading {
+    config value; // where there are faults, what is sound of it
+    file_faults faults;
+};
+config_reading read_config(std::string_view text, std::string_view file);
 parsed<config> parse_config(std::string_view text, std::string_view file);
 
 // Faults of `site` that need the catalogues: an id that none has, a value that its catalogue does not

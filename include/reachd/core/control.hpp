@@ -112,7 +112,7 @@ inline constexpr reason_info already_subscribed{
 inline constexpr reason_info shutting_down{"shutting_down", -32007, "the daemon ends; ask again later"};
 inline constexpr reason_info not_found{"not_found", -32010, "what the parameters name does not exist"};
 inline constexpr reason_info rejected{"rejected", -32011, "the files have faults; what was in force stays"};
-inline constexpr reason_info busy{"busy", -32012, "the same is under way already; ask again later"};
+inline constexpr reason_info busy{"busy", -32012, "this, or too much, is under way already; ask again later"};
 inline constexpr reason_info not_failing{
     "not_failing", -32013, "only a row that fails has something to note"
 };

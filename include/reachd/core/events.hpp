@@ -78,6 +78,14 @@ inline constexpr event_kind root_missing{
     "root.missing", severity::warning, "879274278fa343b3ab26ead351a692f9",
     "a file of additional roots cannot be used; the rest is in force"
 };
+inline constexpr event_kind self_trouble{
+    "self.trouble", severity::warning, "485564925cbd3c035f3d00c0cc772b98",
+    "the daemon itself is in trouble; the network is not blamed for what follows from it"
+};
+inline constexpr event_kind self_recovered{
+    "self.recovered", severity::info, "c8be2f6373d2bea474898ee47ef732e6",
+    "a trouble of the daemon's own is over"
+};
 inline constexpr event_kind control_change{
     "control.change", severity::info, "b06658ebc8824f9eb1d24340a35a23a7",
     "somebody used a method that changes something"
@@ -96,7 +104,8 @@ inline constexpr std::array all_events{
     events::row_acknowledged,  events::history_unavailable,
     events::history_available, events::history_set_aside,
     events::config_reloaded,   events::config_rejected,
-    events::root_missing,      events::control_change,
+    events::root_missing,      events::self_trouble,
+    events::self_recovered,    events::control_change,
     events::probe_asked,
 };
 

@@ -108,12 +108,22 @@ struct acknowledgement_change {
     bool operator==(const acknowledgement_change&) const = default;
 };
 
+// When an allowed source of an inbound row was last seen connected.
+struct row_visit {
+    std::string catalogue;
+    std::string requirement;
+    ip_address source;
+    wall_time at{};
+    bool operator==(const row_visit&) const = default;
+};
+
 // What is written at once: all of it or nothing.
 struct history_batch {
     std::vector<history_record> records;
     std::vector<round_sample> samples;
     std::vector<address_sighting> sightings;
     std::vector<acknowledgement_change> notes;
+    std::vector<row_visit> visits;
     [[nodiscard]] std::size_t size() const;
 };
 
@@ -124,6 +134,7 @@ using row_key = std::pair<std::string, std::string>;
 struct history_memory {
     std::map<row_key, history_record> last; // of kinds `site` and `requirement`
     std::map<row_key, acknowledgement> notes;
+    std::vector<row_visit> visits;
 };
 
 } // namespace reachd

@@ -7,6 +7,7 @@
 //         before the daemon was started.
 // Limits  most_endpoint_changes an hour and endpoint: further ones are counted, and summed up in one
 //         record at the end of the hour. After most_detailed an hour a row's records lose their detail.
+//         Of more than most_sighted addresses it forgets which it has written: they are written again.
 // Units   `now` is wall time.
 // Errors  none.
 #pragma once
@@ -15,7 +16,6 @@
 #include "reachd/core/site_state.hpp"
 
 #include <map>
-#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -24,6 +24,7 @@ namespace reachd {
 
 inline constexpr unsigned most_endpoint_changes = 12; // an hour: one in five minutes
 inline constexpr unsigned most_detailed = 30;         // an hour and row
+inline constexpr std::size_t most_sighted = 4096;     // addresses of names, in memory
 
 class history_watch {
 public:
@@ -41,11 +42,15 @@ public:
     history_batch rows_at_rest(const plan& what, const site_state& site, wall_time now);
     // The answer for the whole site, where it is new.
     history_batch site_drawn(const site_state& site, wall_time now);
+    [[nodiscard]] std::size_t sighted() const { return sighted_.size(); }
     [[nodiscard]] const std::map<row_key, acknowledgement>& notes() const { return notes_; }
     // A note that was set, or that is gone by itself: the row recovered.
     history_batch notes_changed(const plan& what, const site_state& site, wall_time now);
+    // Visits of allowed sources that were not written before, or long enough ago.
+    history_batch visits_noted(const plan& what, const site_state& site);
 
 private:
+    using sighting_key = std::pair<std::string, std::string>; // name, address
     using endpoint_key = std::tuple<std::string, std::string, std::string, transport, std::uint16_t>;
     struct known_endpoint {
         verdict judged;
@@ -55,7 +60,6 @@ private:
     };
     struct known_row {
         bool told = false;    // by this daemon
-        std::string runs;     // digest of those that do not pass
         wall_time hour{};     // the hour of this count
         unsigned records = 0; // in it
         std::map<endpoint_key, known_endpoint> endpoints;
@@ -73,10 +77,12 @@ private:
         history_batch& into, known_row& known, const plan_row& what, const row_state& row, wall_time now
     );
     void add_sightings(history_batch& into, const row_state& row, wall_time now);
+    void forget_sightings(wall_time now);
 
     history_memory before_;
     std::map<row_key, known_row> rows_;
-    std::map<std::pair<std::string, std::string>, wall_time> sighted_; // name, address: last written
+    std::map<sighting_key, wall_time> sighted_;                   // last written
+    std::map<std::pair<row_key, ip_address>, wall_time> visited_; // the visit that was last written
     std::map<row_key, acknowledgement> notes_;
     std::optional<site_answer> site_;
 };

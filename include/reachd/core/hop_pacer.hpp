@@ -4,9 +4,10 @@
 //
 // Use     choose() with everything that is wanted; probes that are not chosen are wanted again later.
 // Shapes  One budget per hop: hops that all flows share by their number, those further on by address.
-// Units   Polite: one probe a second a hop. Lifted: what a Linux router gives one client, six at once
-//         and then one a second, less one; probes whose proof is an answer and not an ICMP error go unpaced
-//         then, at moments when those that need the budget have just taken what there was.
+// Units   Polite: one probe a second a hop, or as many as said, five at once at most. Lifted: what a Linux
+//         router gives one client, six at once and then one a second, less one; probes whose proof is an
+//         answer and not an ICMP error go unpaced then, at moments when those that need the budget have just
+//         taken what there was.
 // Source  net/ipv4/icmp.c icmpv4_xrlim_allow, XRLIM_BURST_FACTOR 6, icmp_ratelimit 1000 ms; measured.
 #pragma once
 

@@ -44,7 +44,8 @@ struct json_document {
     [[nodiscard]] unsigned line_of(std::string_view pointer) const;
 };
 
-// `file` is only used to name the text in faults.
+// `file` is only used to name the text in faults. Lines are kept where comments are allowed: of files that
+// people write.
 parsed<json_document> parse_json(std::string_view text, std::string_view file, comments policy);
 
 // Never throws, replaces invalid UTF-8, one line without spaces when indent is -1.

@@ -9,8 +9,8 @@
 
 namespace reachd {
 
-// A configuration without secrets: each value whose key speaks of a secret, key, password or token, whatever
-// it is, reads "(left out)".
+// A configuration without secrets: each value whose key speaks of a secret, key, password, token, credential
+// and the like, whatever it is, reads "(left out)".
 nlohmann::json without_secrets(const nlohmann::json& value);
 
 // Replaces addresses that are not global (RFC 1918, RFC 4193, link-local ...) by names, the same one for the
@@ -21,6 +21,7 @@ public:
     [[nodiscard]] std::size_t count() const { return names_.size(); }
 
 private:
+    std::string masked(std::string_view word);
     std::map<std::string, std::string> names_;
 };
 

@@ -18,7 +18,10 @@ struct plugin_state {
     int code = 3;
     const char* word = "UNKNOWN";
 };
-// A daemon that measured nothing lately is UNKNOWN, whatever it found before.
+// "reachd itself: ..." with the daemon's own troubles; "" where it has none.
+std::string own_troubles(const nlohmann::json& health);
+// A daemon that measured nothing lately is UNKNOWN, whatever it found before. One in trouble of its own is no
+// better than WARNING, and no worse for that.
 plugin_state plugin_state_of(const nlohmann::json& health);
 
 std::string render_nagios(const nlohmann::json& health);

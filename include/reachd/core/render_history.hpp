@@ -15,7 +15,7 @@
 
 namespace reachd {
 
-// RFC 3339 in UTC -> "2026-11-22 14:05:09" where the reader is.
+// RFC 3339 in UTC -> "2026-11-22 14:05:09" where the reader is; with an offset where it is not that of `zone`.
 using local_clock = std::function<std::string(const std::string&)>;
 
 // `zone` names the reader's: "CET (+0100)".

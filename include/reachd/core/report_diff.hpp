@@ -65,6 +65,8 @@ struct report_difference {
 std::optional<std::string> why_no_report(const nlohmann::json& value);
 
 report_difference compare_reports(const nlohmann::json& before, const nlohmann::json& after);
+// Where `after` is only a part of the site: rows that it does not have were not looked at, and are not gone.
+void leave_out_removed(report_difference& from);
 
 std::string render_difference(const report_difference& what, std::size_t columns, colour use);
 nlohmann::json to_json(const report_difference& what);

@@ -31,6 +31,7 @@ enum class row_answer : std::uint8_t {
     not_needed,     // told as not_configured, but the site can be ready without it
 };
 const char* to_string(row_answer value);
+std::optional<row_answer> parse_row_answer(std::string_view word);
 
 enum class site_answer : std::uint8_t {
     ready,     // every row passes
@@ -86,7 +87,8 @@ struct row_state {
     bool measuring = false;            // a round is under way: its verdicts are drawn at the end
     std::string not_run;               // why it was left out of this check; "" when it was not
     std::optional<acknowledgement> acknowledged;
-    std::optional<remembered<row_answer>> before_start; // until the row is decided
+    std::optional<remembered<row_answer>> before_start; // until the row is measured
+    bool measured_once = false; // a whole round was evaluated; evaluate() notes it
     // Drawn by evaluate():
     row_answer state = row_answer::unproven;
     std::string sentence;
@@ -103,7 +105,7 @@ struct site_state {
     reachd::traces traces;         // of hop-limited probes, by flow
     traffic sent;                  // by the engine, all rows together
     std::optional<ip_block> nat64; // prefix of this network's NAT64 (RFC 7050); nullopt: none noticed
-    std::optional<remembered<site_answer>> before_start; // until the site is decided
+    std::optional<remembered<site_answer>> before_start; // until all rows are measured
     // Drawn by evaluate():
     site_answer state = site_answer::unproven;
     std::string sentence;
@@ -142,5 +144,15 @@ std::vector<run> block_runs(const plan& what, const site_state& site, std::size_
 std::string row_sentence(const plan_row& what, const row_state& row);
 std::string row_advice(const plan_row& what, const row_state& row);
 std::string site_sentence(const plan& what, const site_state& site);
+// In place of each failing row's own advice; "" but where a box of
+// the site says that it has no way on.
+std::string advice_where_nothing_gets_out(const site_state& site);
+
+struct named_answer {
+    std::string id;
+    row_answer state{};
+};
+// "2 of 16 requirements fail: signaling, nlb.", whatever else is known.
+std::string count_sentence(const std::vector<named_answer>& rows);
 
 } // namespace reachd

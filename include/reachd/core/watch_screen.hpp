@@ -36,7 +36,7 @@ public:
     // `when` as it is to be shown; events that change nothing to see are left out.
     void note(const std::string& when, const nlohmann::json& event);
     // Why there is no daemon at present; "" when there is one.
-    void set_link(std::string why);
+    void set_link(const std::string& why);
     void press(watch_key key);
 
     [[nodiscard]] std::vector<std::string> draw(const page& format, std::size_t lines);

@@ -48,7 +48,10 @@ class bound_file {
 public:
     bound_file() = default;
     explicit bound_file(std::string path);
-    bound_file(bound_file&& other) noexcept : path_{std::exchange(other.path_, {})}, id_{other.id_} {}
+    bound_file(bound_file&& other) noexcept
+        : path_{std::exchange(other.path_, {})}, id_{std::exchange(other.id_, {})}
+    {
+    }
     bound_file& operator=(bound_file&& other) noexcept
     {
         std::swap(path_, other.path_);

@@ -42,6 +42,7 @@ struct control_limits {
     milliseconds idle_time{60'000};
     milliseconds stall_time{10'000}; // in which a client with a full queue must take something
     milliseconds accept_pause{100};  // after accept() failed, as for want of descriptors
+    milliseconds last_word{250};     // in which, at the end, who has just connected is still heard
 };
 
 // SO_PEERCRED at accept: for the record only. A pid can be reused, and under PrivateUsers= every uid
@@ -104,7 +105,8 @@ public:
     void serve(control_listeners listeners);
     // Notification `method` to every subscriber; `params` is an object and gets the member `seq`.
     void publish(std::string_view method, json params);
-    // Closes everything; answers how many coroutines would not end in time.
+    // Accepts no more (who connects to an inherited socket waits for the next daemon), answers those who have
+    // connected and not been heard yet, closes everything; answers how many coroutines would not end in time.
     boost::asio::awaitable<std::size_t> stop(time_point deadline);
 
     [[nodiscard]] const control_counters& counters() const;
@@ -116,6 +118,7 @@ private:
     void open_door(access_level access, unique_fd socket);
     boost::asio::awaitable<void> accept_loop(door* at);
     void admit(door& at, boost::asio::local::stream_protocol::socket socket);
+    boost::asio::awaitable<void> hear_last_words(time_point deadline);
     boost::asio::awaitable<void> run_session(door* at, std::shared_ptr<control_session> session);
 
     boost::asio::any_io_executor executor_;

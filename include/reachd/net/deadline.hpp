@@ -47,7 +47,7 @@ auto with_deadline(time_point deadline, Operation operation)
         asio::experimental::make_parallel_group(std::move(operation), timer.async_wait(asio::deferred));
     auto both =
         co_await group.async_wait(asio::experimental::wait_for_one(), asio::as_tuple(asio::use_awaitable));
-    // both: (order, operation's ec, its results..., timer's ec)
+    // both: (order, operation's ec, its results..., timer's ec); each result is moved from once
     constexpr auto size = std::tuple_size_v<decltype(both)>;
     const auto operation_code = std::get<1>(both);
     const auto timer_code = std::get<size - 1>(both);
@@ -55,7 +55,7 @@ auto with_deadline(time_point deadline, Operation operation)
                    : !timer_code                                      ? ended::expired
                                                                       : ended::cancelled;
     co_return [&]<std::size_t... I>(std::index_sequence<I...>) {
-        return std::make_tuple(how, std::get<I + 1>(std::move(both))...);
+        return std::make_tuple(how, std::get<I + 1>(std::move(both))...); // NOLINT(bugprone-use-after-move)
     }(std::make_index_sequence<size - 2>{});
 }
 

@@ -46,7 +46,6 @@ struct site_then {
 
 struct store_state {
     std::uint64_t bytes = 0;
-    std::optional<wall_time> oldest; // of the records
 };
 
 } // namespace reachd

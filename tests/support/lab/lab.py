@@ -18,7 +18,7 @@ from .services import LISTENERS, SPOOFER
 STATE_ROOT = pathlib.Path("/run/reachd-lab")
 LAB_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,23}")
 NOBODY = "65534"  # uid and gid of nobody on Debian and Ubuntu
-READY_PATIENCE_S = 10.0
+READY_PATIENCE_S = 30
 SLOW_LINK_QUEUE = 10000  # packets: more than a whole sweep sends at once
 SERVER_PY = pathlib.Path(__file__).with_name("server.py")
 LISTENER_PY = pathlib.Path(__file__).with_name("listener.py")
