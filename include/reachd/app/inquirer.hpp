@@ -65,6 +65,7 @@ private:
     void grant_questions(unsigned shared_hops, hop_pacer::choice& chosen);
     std::vector<hop_order> next_of_each_flow() const;
     void start(const hop_order& order);
+    void forget_many();
     void tell_waiters();
     void renew_allowance();
     hop_pacer::allowance allowance() const;
