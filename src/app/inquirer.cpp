@@ -130,10 +130,14 @@ bool inquirer::is_pending(const std::set<ip_address>& addresses) const
     return std::ranges::any_of(wanted_, concerns) || std::ranges::any_of(under_way_, concerns);
 }
 
+// Judged at the look itself: by the time that a waiter goes on, other answers may have come.
 void inquirer::tell_waiters()
 {
     for (const auto& one : waiters_) {
-        one->ready.cancel();
+        if (!is_pending(one->addresses)) {
+            one->done = true;
+            one->ready.cancel();
+        }
     }
 }
 
@@ -141,10 +145,11 @@ asio::awaitable<void> inquirer::settled(std::set<ip_address> addresses)
 {
     wake();
     const auto mine = std::make_shared<waiter>(executor_);
+    mine->addresses = std::move(addresses);
     waiters_.push_back(mine);
     const auto go = [this, mine] { std::erase(waiters_, mine); };
     const at_exit forget{go};
-    while (!closed_ && is_pending(addresses)) {
+    while (!closed_ && !mine->done) {
         mine->ready.expires_at(time_point::max());
         co_await mine->ready.async_wait(asio::as_tuple(asio::use_awaitable));
     }

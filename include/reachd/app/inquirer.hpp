@@ -49,7 +49,9 @@ public:
 private:
     struct waiter {
         explicit waiter(const boost::asio::any_io_executor& executor) : ready{executor} {}
+        std::set<ip_address> addresses{};
         boost::asio::steady_timer ready;
+        bool done = false;
     };
     void stir(); // what is asked is looked at soon, though nothing new is known
     boost::asio::awaitable<void> work();
