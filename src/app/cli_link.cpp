@@ -59,7 +59,7 @@ bool may_ask_again(std::string_view method, const call_error& failed)
 } // namespace
 
 std::optional<json> ask_daemon_quietly(
-    const cli_common& common, std::string_view method, json params, seconds wait, std::string& why,
+    const cli_common& common, std::string_view method, const json& params, seconds wait, std::string& why,
     const control_client::listener& heard
 )
 {
@@ -76,12 +76,12 @@ std::optional<json> ask_daemon_quietly(
 }
 
 std::optional<json> ask_daemon(
-    const cli_common& common, std::string_view method, json params, seconds wait,
+    const cli_common& common, std::string_view method, const json& params, seconds wait,
     const control_client::listener& heard
 )
 {
     std::string why;
-    auto answer = ask_daemon_quietly(common, method, std::move(params), wait, why, heard);
+    auto answer = ask_daemon_quietly(common, method, params, wait, why, heard);
     if (!answer) {
         std::fprintf(stderr, "reachctl: %s\n", why.c_str());
     }

@@ -8,10 +8,10 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <fmt/format.h>
 #include <netinet/in.h>
+#include <sstream>
 #include <sys/socket.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -39,7 +39,8 @@ finding check_kernel()
     ::uname(&name);
     int major = 0;
     int minor = 0;
-    std::sscanf(name.release, "%d.%d", &major, &minor);
+    char dot = 0;
+    std::istringstream{name.release} >> major >> dot >> minor;
     if (major > 5 || (major == 5 && minor >= 9)) {
         return {
             health::good, "kernel",

@@ -31,7 +31,7 @@ std::string from_environment(const char* name)
 // The source tree, when `program` lies in its build/<preset>.
 std::optional<fs::path> source_tree(const fs::path& program)
 {
-    const auto root = program.parent_path().parent_path().parent_path();
+    auto root = program.parent_path().parent_path().parent_path();
     std::error_code code;
     if (fs::exists(root / "config/catalogues", code) && fs::exists(root / "CMakeLists.txt", code)) {
         return root;
@@ -193,12 +193,12 @@ fs::path running_program()
 
 paths find_paths(const path_options& options, const fs::path& program)
 {
-    const auto choose = [](const std::string& flag, const char* variable, fs::path otherwise) {
+    const auto choose = [](const std::string& flag, const char* variable, const char* otherwise) {
         if (!flag.empty()) {
             return fs::path{flag};
         }
         const auto value = from_environment(variable);
-        return value.empty() ? otherwise : fs::path{value};
+        return value.empty() ? fs::path{otherwise} : fs::path{value};
     };
     const auto tree = source_tree(program);
     paths out;

@@ -40,7 +40,7 @@ std::optional<std::string> read_kinds(const std::string& text, std::set<record_k
 {
     for (std::size_t begin = 0; begin < text.size();) {
         const auto end = std::min(text.find(',', begin), text.size());
-        const auto word = text.substr(begin, end - begin);
+        auto word = text.substr(begin, end - begin);
         const auto kind = parse_record_kind(word);
         if (!kind) {
             return word;

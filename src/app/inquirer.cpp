@@ -143,12 +143,12 @@ void inquirer::tell_waiters()
 
 asio::awaitable<void> inquirer::settled(std::set<ip_address> addresses)
 {
-    wake();
     const auto mine = std::make_shared<waiter>(executor_);
     mine->addresses = std::move(addresses);
     waiters_.push_back(mine);
     const auto go = [this, mine] { std::erase(waiters_, mine); };
     const at_exit forget{go};
+    wake(); // the look may be over when this returns: the waiter is in the list before
     while (!closed_ && !mine->done) {
         mine->ready.expires_at(time_point::max());
         co_await mine->ready.async_wait(asio::as_tuple(asio::use_awaitable));

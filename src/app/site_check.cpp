@@ -39,7 +39,6 @@ result<void> keep_vantage(plan& out, const std::string& name)
     const auto found = std::ranges::find(out.vantages, name, &vantage::name);
     if (found == out.vantages.end()) {
         std::vector<std::string> names;
-        names.reserve(out.vantages.size());
         for (const auto& one : out.vantages) {
             names.push_back(one.name.empty() ? "(none is configured)" : one.name);
         }
@@ -60,7 +59,6 @@ result<void> keep_rows(plan& out, const std::vector<std::string>& only)
     for (const auto& word : only) {
         if (std::ranges::none_of(out.rows, [&](const plan_row& row) { return is_named(row, word); })) {
             std::vector<std::string_view> ids;
-            ids.reserve(out.rows.size());
             for (const auto& row : out.rows) {
                 ids.emplace_back(row.id);
             }

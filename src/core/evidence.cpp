@@ -28,7 +28,7 @@ void note_speech(
         if (facts.spoke_at && *facts.spoke_at <= *one.hop_limit) {
             continue;
         }
-        facts.spoke_at = *one.hop_limit;
+        facts.spoke_at = one.hop_limit;
         facts.icmp_received_ttl = icmp->received_ttl;
         facts.spoke_silent.reset();
         for (unsigned limit = *one.hop_limit - 1; limit >= 1; --limit) {

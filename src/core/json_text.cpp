@@ -148,7 +148,10 @@ std::string escape_unseen(std::string text)
             done = at + bytes;
         }
     }
-    return done == 0 ? text : out.append(text, done);
+    if (done == 0) {
+        return text;
+    }
+    return out.append(text, done);
 }
 
 } // namespace

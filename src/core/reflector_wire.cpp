@@ -93,7 +93,7 @@ result<request> decode_request(byte_view bytes)
     if (!body || !valid || in->failed()) {
         return std::unexpected(malformed(body ? "a field has a value that it cannot have" : "no request"));
     }
-    out.body = std::move(*body);
+    out.body = *body;
     return out;
 }
 
@@ -119,7 +119,7 @@ result<reply> decode_reply(byte_view bytes)
     if (!body || !valid || in->failed()) {
         return std::unexpected(malformed(body ? "a field has a value that it cannot have" : "no reply"));
     }
-    out.body = std::move(*body);
+    out.body = *body;
     return out;
 }
 

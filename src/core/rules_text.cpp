@@ -168,7 +168,6 @@ std::vector<std::string> head(const rule_set& rules, names_as how)
 std::vector<std::string> sentences_of(const rule_set& rules)
 {
     std::vector<std::string> out;
-    out.reserve(rules.notes.size());
     for (const auto& note : rules.notes) {
         out.push_back(sentence(note));
     }
@@ -197,7 +196,6 @@ std::chrono::seconds timer_for(const idle_rule& rule)
 std::string idle_sentence(const idle_rule& rule)
 {
     std::vector<std::string> over;
-    over.reserve(rule.over.size());
     for (const auto& one : rule.over) {
         over.push_back(one.requirement);
     }

@@ -105,10 +105,9 @@ bool read_unknown(std::vector<std::uint16_t>& kept, byte_view value)
 bool read_mapped(std::optional<socket_address>& kept, const attribute_view& from, const message& of)
 {
     const bool xored = from.type == static_cast<std::uint16_t>(attribute::xor_mapped_address);
-    auto address = read_address(from.value, xored, of.transaction);
-    const bool good = address.has_value();
-    keep_first(kept, std::move(address));
-    return good;
+    const auto address = read_address(from.value, xored, of.transaction);
+    keep_first(kept, address);
+    return address.has_value();
 }
 
 // False when the value is not what its type promises.

@@ -89,7 +89,7 @@ std::optional<outcome> read_socket(int fd, family protocol, const udp_options& o
 
 asio::awaitable<observation> udp_exchange(endpoint target, way_out way, time_point deadline)
 {
-    return udp_exchange(std::move(target), std::move(way), udp_options{}, deadline);
+    return udp_exchange(target, std::move(way), udp_options{}, deadline);
 }
 
 asio::awaitable<observation>

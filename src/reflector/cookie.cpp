@@ -2,6 +2,7 @@
 #include "reachd/reflector/cookie.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace reachd::reflector {
 

@@ -25,12 +25,12 @@ std::string socket_for(const cli_common& common, std::string_view method);
 inline const control_client::listener hear_nothing = [](const control_notification&) {};
 
 std::optional<json> ask_daemon(
-    const cli_common& common, std::string_view method, json params, seconds wait,
+    const cli_common& common, std::string_view method, const json& params, seconds wait,
     const control_client::listener& heard = hear_nothing
 );
 // The same with the sentence handed back.
 std::optional<json> ask_daemon_quietly(
-    const cli_common& common, std::string_view method, json params, seconds wait, std::string& why,
+    const cli_common& common, std::string_view method, const json& params, seconds wait, std::string& why,
     const control_client::listener& heard = hear_nothing
 );
 
