@@ -376,6 +376,28 @@ TEST(idle_row, says_why_no_reflector_was_used_and_nothing_of_it_where_one_was)
     EXPECT_TRUE(it.it.row("idle").findings.empty());
 }
 
+TEST(idle_row, stands_in_the_report_with_its_class_and_the_box_that_gives_flows_up)
+{
+    timers it{{"line"}, transport::udp};
+    auto result = make_result(idle_answer::fail, idle_class::udp_stream);
+    result.judged.lost = 30s + 500ms;
+    result.owner.where =
+        location{.at = hop{.number = 1, .address = make_address(gateway_text)}, .after = {}, .before = {}};
+    result.owner.sentence = "it is the gateway";
+    result.seen_as = stun_view{
+        .address = make_address(server_text), .mapping = nat_mapping::endpoint_independent, .before = {}
+    };
+    it.it.site.rows[3].idle = {result};
+    it.it.evaluate();
+    const auto report = site_report(it.it.what, it.it.site, {}, make_wall(9s));
+    const auto& one = report["idle"][0];
+    EXPECT_EQ(one["class"], "stream");
+    EXPECT_EQ(one["lost_s"], 30.5);
+    EXPECT_EQ(one["where"]["at"]["address"], gateway_text);
+    EXPECT_EQ(one["sentence"], "so it is; it is the gateway");
+    EXPECT_EQ(one["mapped"]["before"], nullptr);
+}
+
 TEST(idle_row, shows_nothing_where_nothing_is_asked)
 {
     EXPECT_EQ(
