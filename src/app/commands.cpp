@@ -38,6 +38,7 @@ rpc_error no_such_row(const plan& what, const report_selection& select)
     auto error = make_error(reasons::not_found, "no requirement is named so");
     error.field = select.requirement.empty() ? "params.catalogue" : "params.requirement";
     std::vector<std::string_view> known;
+    known.reserve(what.rows.size());
     for (const auto& row : what.rows) {
         known.emplace_back(select.requirement.empty() ? row.catalogue : row.id);
     }

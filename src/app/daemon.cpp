@@ -105,7 +105,7 @@ http_site_context daemon_process::make_http_context()
     };
 }
 
-result<std::shared_ptr<engine>> daemon_process::make_engine(std::shared_ptr<const plan> what)
+result<std::shared_ptr<engine>> daemon_process::make_engine(const std::shared_ptr<const plan>& what)
 {
     auto trust = make_trust(what->config.tls_ca_file);
     if (!trust) {

@@ -38,7 +38,7 @@ private:
         control_listeners control;
         std::optional<http_listener> http;
     };
-    result<std::shared_ptr<engine>> make_engine(std::shared_ptr<const plan> what);
+    result<std::shared_ptr<engine>> make_engine(const std::shared_ptr<const plan>& what);
     control_callbacks make_control_callbacks();
     http_site_context make_http_context();
     engine_listener make_listener();

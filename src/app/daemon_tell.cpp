@@ -12,7 +12,7 @@ history_desk::handlers daemon_process::make_history_handlers()
     return {
         .present = [this] { return engine_; },
         .tell = [this](
-                    const event_kind& kind, const std::string& sentence, json fields
+                    const event_kind& kind, const std::string& sentence, const json& fields
                 ) { tell(kind, kind.level, sentence, fields); },
     };
 }
@@ -116,7 +116,7 @@ void daemon_process::log_row(
     }
     const auto level = state == row_answer::fail ? severity::warning : severity::info;
     const auto id = fields["requirement"].get<std::string>();
-    log_.write(events::verdict_changed, level, id + ": " + sentence, fields);
+    log_.write(events::verdict_changed, level, fmt::format("{}: {}", id, sentence), fields);
 }
 
 json daemon_process::row_fields(std::size_t row) const
@@ -143,7 +143,7 @@ void daemon_process::tell_idle(std::size_t row)
         const auto level = state.state == row_answer::fail ? severity::warning : severity::info;
         history_.after_kept([this, level, id = what.id, sentence = entry["sentence"].get<std::string>(),
                              fields] {
-            log_.write(events::idle_measured, level, id + ": " + sentence, fields);
+            log_.write(events::idle_measured, level, fmt::format("{}: {}", id, sentence), fields);
             auto told = fields;
             told["sentence"] = sentence;
             publish(events::idle_measured, std::move(told));

@@ -28,6 +28,7 @@ using spare_steps = std::chrono::duration<std::int64_t, std::deci>;
 constexpr unsigned descriptor_waits = 50;
 constexpr milliseconds descriptor_wait{100};
 constexpr unsigned voids_at_most = 3;
+constexpr std::size_t flows_known = 16384; // between two times that nothing is asked; then they begin anew
 // Between two looks: what comes back together is looked at together.
 constexpr milliseconds look_spacing{25};
 // A look is to cost a small part of a core where waiting for it costs nobody anything, and no more than a
@@ -129,10 +130,14 @@ bool inquirer::is_pending(const std::set<ip_address>& addresses) const
     return std::ranges::any_of(wanted_, concerns) || std::ranges::any_of(under_way_, concerns);
 }
 
+// Judged at the look itself: by the time that a waiter goes on, other answers may have come.
 void inquirer::tell_waiters()
 {
     for (const auto& one : waiters_) {
-        one->ready.cancel();
+        if (!is_pending(one->addresses)) {
+            one->done = true;
+            one->ready.cancel();
+        }
     }
 }
 
@@ -140,10 +145,11 @@ asio::awaitable<void> inquirer::settled(std::set<ip_address> addresses)
 {
     wake();
     const auto mine = std::make_shared<waiter>(executor_);
+    mine->addresses = std::move(addresses);
     waiters_.push_back(mine);
     const auto go = [this, mine] { std::erase(waiters_, mine); };
     const at_exit forget{go};
-    while (!closed_ && is_pending(addresses)) {
+    while (!closed_ && !mine->done) {
         mine->ready.expires_at(time_point::max());
         co_await mine->ready.async_wait(asio::as_tuple(asio::use_awaitable));
     }
@@ -200,6 +206,7 @@ asio::awaitable<void> inquirer::work()
             if (std::exchange(learnt_, false)) {
                 told_.idle();
             }
+            forget_many();
             co_return;
         }
         auto next = chosen.look_again.value_or(time_point::max());
@@ -207,7 +214,20 @@ asio::awaitable<void> inquirer::work()
             next = std::min(next, steady::now() + spacing_);
         }
         look_.expires_at(std::max(next, steady::now() + spacing_));
-        co_await look_.async_wait(asio::as_tuple(asio::use_awaitable));
+        while (!closed_ && steady::now() < look_.expiry()) { // stir() may bring it forward, which ends a wait
+            co_await look_.async_wait(asio::as_tuple(asio::use_awaitable));
+        }
+    }
+}
+
+// Samples of a block go to new addresses for as long as the process runs.
+void inquirer::forget_many()
+{
+    if (ports_.size() > flows_known) {
+        ports_.clear();
+    }
+    if (slowest_answer_.size() > flows_known) {
+        slowest_answer_.clear();
     }
 }
 

@@ -10,6 +10,10 @@
 #include <unistd.h>
 #include <vector>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 namespace reachd {
 namespace {
 
@@ -97,6 +101,13 @@ void write_process_metrics(exposition& out)
         gauge(out, "process_open_fds", "Open file descriptors.", static_cast<double>(seen->open));
         gauge(out, "process_max_fds", "Limit of open file descriptors.", static_cast<double>(seen->limit));
     }
+}
+
+void return_free_memory()
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 } // namespace reachd

@@ -99,7 +99,7 @@ reflector_link::ask_by_datagrams(reflector_access to, wire::request_body what)
     result<wire::reply_body> out = std::unexpected(error{});
     auto greeted = co_await client.greet(*socket, steady::now() + ask_time);
     if (greeted) {
-        out = co_await client.ask(*socket, std::move(what), steady::now() + ask_time);
+        out = co_await client.ask(*socket, what, steady::now() + ask_time);
     } else {
         out = std::unexpected(greeted.error());
     }
@@ -124,7 +124,7 @@ reflector_link::ask_by_stream(reflector_access to, wire::request_body what)
         reflector_client client{to.key};
         auto greeted = co_await client.greet(*made.socket, steady::now() + ask_time);
         if (greeted) {
-            out = co_await client.ask(*made.socket, std::move(what), steady::now() + ask_time);
+            out = co_await client.ask(*made.socket, what, steady::now() + ask_time);
         } else {
             out = std::unexpected(greeted.error());
         }
@@ -145,9 +145,9 @@ reflector_link::ask_once(reflector_access to, transport over, wire::request_body
     }
     result<wire::reply_body> out = std::unexpected(error{});
     if (over == transport::udp) {
-        out = co_await ask_by_datagrams(std::move(to), std::move(what));
+        out = co_await ask_by_datagrams(std::move(to), what);
     } else {
-        out = co_await ask_by_stream(std::move(to), std::move(what));
+        out = co_await ask_by_stream(std::move(to), what);
     }
     gate_.leave();
     co_return out;

@@ -17,14 +17,15 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr unsigned looks_per_count = 20; // listing the descriptors costs more than a look: every 5 s
+constexpr unsigned looks_per_count = 20;   // listing the descriptors costs more than a look: every 5 s
+constexpr unsigned looks_per_return = 240; // a minute: it takes some milliseconds at most
 // The kernel answers and keeps answers for us meanwhile: a short standstill loses nothing.
 constexpr milliseconds harmless{500};
 
 } // namespace
 
-self_watch::self_watch(asio::any_io_executor executor, handlers told)
-    : told_{std::move(told)}, care_{program_date()}, timer_{std::move(executor)}
+self_watch::self_watch(const asio::any_io_executor& executor, handlers told)
+    : told_{std::move(told)}, care_{program_date()}, timer_{executor}
 {
 }
 
@@ -57,6 +58,9 @@ void self_watch::look()
         if (const auto seen = count_descriptors()) {
             care_.counted(*seen, at);
         }
+    }
+    if (looks_ % looks_per_return == 0) {
+        return_free_memory();
     }
     if (told_.looked) {
         told_.looked(std::max(duration::zero(), at.now - next_look_));

@@ -39,6 +39,7 @@ result<void> keep_vantage(plan& out, const std::string& name)
     const auto found = std::ranges::find(out.vantages, name, &vantage::name);
     if (found == out.vantages.end()) {
         std::vector<std::string> names;
+        names.reserve(out.vantages.size());
         for (const auto& one : out.vantages) {
             names.push_back(one.name.empty() ? "(none is configured)" : one.name);
         }
@@ -59,6 +60,7 @@ result<void> keep_rows(plan& out, const std::vector<std::string>& only)
     for (const auto& word : only) {
         if (std::ranges::none_of(out.rows, [&](const plan_row& row) { return is_named(row, word); })) {
             std::vector<std::string_view> ids;
+            ids.reserve(out.rows.size());
             for (const auto& row : out.rows) {
                 ids.emplace_back(row.id);
             }
@@ -170,7 +172,7 @@ result<std::shared_ptr<const plan>> narrow(const plan& whole, const check_option
     return out;
 }
 
-result<check_result> run_site_check(std::shared_ptr<const plan> what, const check_options& options)
+result<check_result> run_site_check(const std::shared_ptr<const plan>& what, const check_options& options)
 {
     auto trust = make_trust(what->config.tls_ca_file);
     if (!trust) {

@@ -56,7 +56,7 @@ void add_bash_values(
         }
         std::string pattern;
         for (const auto& name : one.names) {
-            pattern += (pattern.empty() ? "" : "|") + command + ":" + name;
+            pattern += fmt::format("{}{}:{}", pattern.empty() ? "" : "|", command, name);
         }
         const auto reply =
             one.takes == argument::file

@@ -95,7 +95,7 @@ void read_count(
 
 std::vector<std::string> read_catalogues(object_reader& root)
 {
-    const auto ids = root.texts("catalogues").value_or(std::vector<std::string>{});
+    auto ids = root.texts("catalogues").value_or(std::vector<std::string>{});
     if (ids.size() > max_catalogues) {
         root.fault(
             "catalogues", fmt::format("must have at most {} entries, not {}", max_catalogues, ids.size())

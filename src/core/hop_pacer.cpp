@@ -15,6 +15,8 @@ constexpr double between_looks_s = 0.15;
 constexpr milliseconds burst_spread{150}; // until the last of many that were sent at once has come to its hop
 
 constexpr std::size_t targets_known = 4096; // then it begins anew
+constexpr std::size_t hops_known = 4096;    // more are looked through for those that nobody asks any more
+constexpr seconds hop_at_rest{60};          // longer than a bucket takes to be full
 // Room is made by time and by others: look again this often.
 constexpr milliseconds room_wait{200};
 
@@ -76,6 +78,13 @@ bool hop_pacer::take(const key& hop, time_point now, choice& out)
     return false;
 }
 
+void hop_pacer::forget_resting(time_point now)
+{
+    if (budgets_.size() >= hops_known) {
+        std::erase_if(budgets_, [now](const auto& one) { return one.second.at + hop_at_rest < now; });
+    }
+}
+
 // Probes that need no ICMP error draw some all the same: they use up what nobody needs now.
 void hop_pacer::drain(const key& hop, time_point now)
 {
@@ -86,6 +95,7 @@ hop_pacer::choice
 hop_pacer::choose(const std::vector<hop_order>& wanted, unsigned shared_hops, allowance left, time_point now)
 {
     choice out;
+    forget_resting(now);
     const auto has_room = [&](const hop_order& one) {
         const auto when =
             left.room == 0 ? now + room_wait : left.flows.spendable_at(one.which.target.address, now);

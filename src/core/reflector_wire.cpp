@@ -78,7 +78,7 @@ result<request> decode_request(byte_view bytes)
         return std::unexpected(malformed("shorter than a request is"));
     }
     request out;
-    kind type{};
+    auto type = kind::hello;
     auto in = open(bytes, type, out.nonce);
     if (!in) {
         return std::unexpected(in.error());
@@ -108,7 +108,7 @@ byte_vector encode_reply(const reply& what, const signer& with)
 result<reply> decode_reply(byte_view bytes)
 {
     reply out;
-    kind type{};
+    auto type = kind::hello;
     auto in = open(bytes, type, out.nonce);
     if (!in) {
         return std::unexpected(in.error());

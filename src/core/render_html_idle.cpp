@@ -97,7 +97,8 @@ std::string draw_axis(const scale& at, double y)
         "<line class=\"axis\" x1=\"{}\" y1=\"{:.1f}\" x2=\"{}\" y2=\"{:.1f}\"/>\n", left, y, width - right, y
     );
     const auto tick = tick_of(at.longest);
-    for (double seconds = 0; seconds <= at.longest + tick / 1000; seconds += tick) {
+    for (unsigned count = 0; count * tick <= at.longest + tick / 1000; ++count) {
+        const auto seconds = count * tick;
         out += fmt::format(
             "<line class=\"axis\" x1=\"{0:.1f}\" y1=\"{1:.1f}\" x2=\"{0:.1f}\" y2=\"{2:.1f}\"/><text "
             "class=\"detail "

@@ -25,8 +25,8 @@ constexpr unsigned icmp6_time_exceeded = 3; // RFC 4443
 struct stop {
     std::string title;
     std::string detail;
-    const char* css = "";  // "culprit", "beyond"
-    const char* link = ""; // to the next one: "cut", "beyond", "unknown"
+    const char* css = "";  // "culprit", "doubt", "beyond"
+    const char* link = ""; // to the next one: "cut", "doubt", "beyond", "unknown"
 };
 
 using hop_map = std::map<unsigned, std::string>; // its address, "" where it never answered
@@ -82,8 +82,35 @@ std::optional<unsigned> place(hop_map& hops, const json& one, const std::string&
 
 struct ending {
     std::optional<unsigned> after;
+    std::optional<unsigned> before;
     std::optional<unsigned> at;
     std::string stranger; // a box that is on the way, nobody knows where
+
+    // Boxes between those two: it may be each of them.
+    [[nodiscard]] bool has_doubt() const { return after && before && *before > *after + 1; }
+    [[nodiscard]] const char* css_of(unsigned number) const
+    {
+        return at == number                               ? "culprit"
+             : !ended_before(number)                      ? ""
+             : has_doubt() && number < before.value_or(0) ? "doubt"
+                                                          : "beyond";
+    }
+    [[nodiscard]] const char* link_after(unsigned number) const
+    {
+        if (after == number && !has_doubt()) {
+            return "cut";
+        }
+        if (after == number || std::string_view{css_of(number)} == "doubt") {
+            return "doubt";
+        }
+        return at == number || ended_before(number) ? "beyond" : "";
+    }
+
+private:
+    [[nodiscard]] bool ended_before(unsigned number) const
+    {
+        return (after && number > *after) || (at && number > *at);
+    }
 };
 
 ending place_ending(hop_map& hops, const json& where, const std::string& destination)
@@ -94,7 +121,7 @@ ending place_ending(hop_map& hops, const json& where, const std::string& destina
         out.stranger = out.at ? "" : text_at(object_at(where, "at"), "address");
     } else if (where.contains("after")) {
         out.after = place(hops, object_at(where, "after"), destination);
-        place(hops, object_at(where, "before"), destination);
+        out.before = place(hops, object_at(where, "before"), destination);
     }
     return out;
 }
@@ -123,35 +150,26 @@ std::string detail_of(const json& report, unsigned hop, const std::string& addre
 std::vector<stop>
 stops_of(const json& report, const hop_map& hops, const ending& end, const std::string& destination)
 {
-    std::vector<stop> out{{"This machine", text_at(report, "vantage"), "", end.after == 0U ? "cut" : ""}};
-    bool beyond = end.after == 0U;
+    std::vector<stop> out{{"This machine", text_at(report, "vantage"), "", end.link_after(0)}};
     unsigned expected = 1;
     for (const auto& [number, address] : hops) {
         if (number > expected) {
             out.push_back(
                 {number == expected + 1 ? fmt::format("Hop {}", expected)
                                         : fmt::format("Hops {} to {}", expected, number - 1),
-                 "no box seen", beyond ? "beyond" : "", beyond ? "beyond" : ""}
+                 "no box seen", end.css_of(expected), end.link_after(expected)}
             );
         }
         expected = number + 1;
-        const bool culprit = end.at == number;
         out.push_back(
             {fmt::format("Hop {}: {}", number, address.empty() ? "silent" : address),
-             detail_of(report, number, address),
-             culprit  ? "culprit"
-             : beyond ? "beyond"
-                      : "",
-             end.after == number ? "cut"
-             : beyond || culprit ? "beyond"
-                                 : ""}
+             detail_of(report, number, address), end.css_of(number), end.link_after(number)}
         );
-        beyond = beyond || culprit || end.after == number;
     }
     if (!end.stranger.empty()) {
         out.push_back({end.stranger + ", somewhere on the way", "", "culprit", "beyond"});
-        beyond = true;
     }
+    const bool beyond = end.after || end.at || !end.stranger.empty();
     if (out.back().link[0] == '\0') {
         out.back().link = "unknown"; // there may be further boxes
     }
@@ -195,11 +213,12 @@ std::string draw_stop(const stop& one, unsigned y, const std::string& said)
     out += fmt::format(
         "<text class=\"{}\" x=\"{}\" y=\"{}\">{}</text>\n", one.css, text_x, y + 4, html_text(one.title)
     );
-    const auto detail = culprit ? said : html_text(one.detail);
+    const bool doubt = std::string_view{one.css} == "doubt";
+    const auto detail = culprit ? said : html_text(doubt ? "perhaps here" : one.detail);
     return detail.empty() ? out
                           : out + fmt::format(
                                       "<text class=\"{}\" x=\"{}\" y=\"{}\">{}</text>\n",
-                                      culprit ? "said" : "detail", text_x, y + 19, detail
+                                      culprit || doubt ? "said" : "detail", text_x, y + 19, detail
                                   );
 }
 

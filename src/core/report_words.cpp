@@ -2,6 +2,7 @@
 #include "report_words.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 
 namespace reachd::reading {
@@ -218,8 +219,7 @@ std::string seconds_words(const json& from, const char* key)
     if (!value) {
         return "-";
     }
-    const bool whole = *value == static_cast<double>(static_cast<long long>(*value));
-    return whole ? fmt::format("{} s", static_cast<long long>(*value)) : fmt::format("{:.1f} s", *value);
+    return fmt::format("{:.{}f} s", *value, *value == std::trunc(*value) ? 0 : 1);
 }
 
 } // namespace reachd::reading

@@ -35,6 +35,7 @@ std::vector<std::string> port_matches(const allow_rule& rule)
         used += needs;
     }
     std::vector<std::string> out;
+    out.reserve(lists.size());
     for (const auto& list : lists) {
         out.push_back(fmt::format("-m multiport --dports {}", fmt::join(list, ",")));
     }

@@ -39,9 +39,7 @@ const char* kind_text(note_kind kind)
 
 std::string dotted(std::string text)
 {
-    std::ranges::replace_if(
-        text, [](char one) { return !is_plain(one) && one != '.' && one != '-'; }, '_'
-    );
+    std::ranges::replace_if(text, [](char one) { return !is_plain(one) && one != '.' && one != '-'; }, '_');
     return text;
 }
 
@@ -150,15 +148,19 @@ std::vector<std::string> head(const rule_set& rules, names_as how)
         return out;
     }
     if (!rules.known_at.empty()) {
-        out.push_back(fmt::format(
-            "Addresses of names as of {}. They change: make these rules anew then.", rules.known_at
-        ));
+        out.push_back(
+            fmt::format(
+                "Addresses of names as of {}. They change: make these rules anew then.", rules.known_at
+            )
+        );
     }
     if (!missing.empty()) {
-        out.push_back(fmt::format(
-            "No address is known here, and so no rule made, for {}: --resolve or a report has them.",
-            fmt::join(missing, ", ")
-        ));
+        out.push_back(
+            fmt::format(
+                "No address is known here, and so no rule made, for {}: --resolve or a report has them.",
+                fmt::join(missing, ", ")
+            )
+        );
     }
     return out;
 }
@@ -166,6 +168,7 @@ std::vector<std::string> head(const rule_set& rules, names_as how)
 std::vector<std::string> sentences_of(const rule_set& rules)
 {
     std::vector<std::string> out;
+    out.reserve(rules.notes.size());
     for (const auto& note : rules.notes) {
         out.push_back(sentence(note));
     }
@@ -194,6 +197,7 @@ std::chrono::seconds timer_for(const idle_rule& rule)
 std::string idle_sentence(const idle_rule& rule)
 {
     std::vector<std::string> over;
+    over.reserve(rule.over.size());
     for (const auto& one : rule.over) {
         over.push_back(one.requirement);
     }

@@ -2,8 +2,6 @@
 #include "reachd/net/probe_socket.hpp"
 
 #include <cerrno>
-#include <cinttypes>
-#include <cstdio>
 #include <fmt/format.h>
 #include <fstream>
 #include <ifaddrs.h>
@@ -13,6 +11,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sstream>
 #include <string>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -136,9 +135,11 @@ std::optional<std::uint64_t> packets_by_loopback()
     std::ifstream table{"/proc/net/dev"};
     std::string line;
     while (std::getline(table, line)) {
+        std::istringstream words{line};
+        std::string name;
         std::uint64_t bytes = 0;
         std::uint64_t packets = 0;
-        if (std::sscanf(line.c_str(), " lo: %" SCNu64 " %" SCNu64, &bytes, &packets) == 2) {
+        if (words >> name >> bytes >> packets && name == "lo:") {
             return packets;
         }
     }

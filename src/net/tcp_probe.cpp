@@ -135,7 +135,7 @@ start_connect(tcp::socket& socket, const endpoint& target, const way_out& way, c
 
 asio::awaitable<connect_result> tcp_connect(endpoint target, way_out way, time_point deadline)
 {
-    return tcp_connect(std::move(target), std::move(way), flow_options{}, deadline);
+    return tcp_connect(target, std::move(way), flow_options{}, deadline);
 }
 
 asio::awaitable<connect_result>

@@ -128,6 +128,7 @@ condition records_wanted(SQLite::Database& database, const record_query& query)
     }
     if (!query.kinds.empty()) {
         std::vector<int> numbers;
+        numbers.reserve(query.kinds.size());
         for (const auto one : query.kinds) {
             numbers.push_back(static_cast<int>(one));
         }

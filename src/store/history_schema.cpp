@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <fmt/format.h>
 #include <sqlite3.h>
 #include <string_view>
 #include <vector>
@@ -133,7 +134,7 @@ std::string missing_of_schema(SQLite::Database& database)
         const auto known = words_of(database, columns, table);
         for (const auto& column : words_of(model, columns, table)) {
             if (!has(known, column)) {
-                return "the column " + table + "." + column;
+                return fmt::format("the column {}.{}", table, column);
             }
         }
     }

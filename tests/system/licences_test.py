@@ -48,7 +48,8 @@ class Materials(unittest.TestCase):
             if library in libraries and package in versions:
                 installed = run("dpkg-query", "-W", "-f", "${Version}", package).stdout
                 self.assertEqual(versions[package], installed)
-        self.assertLessEqual({"reachd", "libboost1.81-dev", "nlohmann-json3-dev"}, versions.keys())
+        self.assertLessEqual({"reachd", "nlohmann-json3-dev"}, versions.keys())
+        self.assertEqual(sum(bool(re.fullmatch(r"libboost[\d.]*-dev", name)) for name in versions), 1)
         self.assertTrue(any(name.startswith("libssl") for name in versions))
 
     def test_bill_of_one_date_is_the_same_each_time(self):

@@ -59,6 +59,12 @@ class Verified(unittest.TestCase):
     def test_units_are_understood_without_a_word(self):
         self.assertEqual(self.verify(), (0, ""))
 
+    def test_services_that_run_on_are_never_given_up(self):
+        for name in ("reachd.service", "reachd-reflector.service"):
+            text = (UNITS / name).read_text(encoding="utf-8")
+            self.assertRegex(text.split("[Service]")[0], r"(?m)^StartLimitIntervalSec=0$")
+            self.assertRegex(text, r"(?m)^Restart=on-failure$")
+
     def test_mistake_in_a_unit_is_noticed(self):
         unit = self.system / "reachd.service"
         unit.write_text(unit.read_text(encoding="utf-8").replace("WatchdogSec=", "WatchDogSec="), encoding="utf-8")

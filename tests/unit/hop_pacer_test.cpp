@@ -92,6 +92,21 @@ TEST(hop_pacer, takes_hops_past_the_shared_ones_for_boxes_of_their_own_by_destin
     EXPECT_EQ(choose(alike, far, 4).now.size(), 1U);
 }
 
+// Samples of a block go to new addresses for as long as the daemon runs.
+TEST(hop_pacer, forgets_hops_that_nobody_asks_any_more_and_no_other)
+{
+    hop_pacer paced{1};
+    auto now = origin;
+    for (unsigned i = 0; i < 10000; ++i, now += 100ms) {
+        const auto address = "17." + std::to_string(i / 200) + "." + std::to_string(i % 200) + ".1";
+        const std::vector<hop_order> both{walk(shared + 1, 443, address.c_str()), walk(1)};
+        // The first hop is asked all the time: its second is never forgotten.
+        EXPECT_EQ(granted(paced, both, now), i % 10 == 0 ? 2U : 1U) << i;
+    }
+    EXPECT_LE(paced.known(), 4097U);
+    EXPECT_GT(paced.known(), 100U);
+}
+
 TEST(hop_pacer, holds_nothing_back_that_asks_no_hop)
 {
     hop_pacer paced{1};

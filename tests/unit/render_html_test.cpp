@@ -139,6 +139,23 @@ TEST(html_report, draws_the_way_and_marks_where_it_ends)
     EXPECT_EQ(render_html_row(plain_report(), "cat", "line").find("class=\"cross\""), std::string::npos);
 }
 
+TEST(html_report, accuses_no_box_of_several_that_may_be_it)
+{
+    auto report = plain_report();
+    auto& row = report["catalogues"][0]["requirements"][0];
+    row["runs"][0]["where"] = {
+        {"after", {{"hop", 1}, {"address", "10.77.1.1"}}}, {"before", {{"hop", 5}, {"address", "192.0.2.5"}}}
+    };
+    row["endpoints"][0]["where"] = row["runs"][0]["where"];
+    const auto html = render_html_row(report, "cat", "web");
+    EXPECT_EQ(html.find("class=\"cross\""), std::string::npos) << html;
+    EXPECT_EQ(html.find("class=\"link cut\""), std::string::npos);
+    EXPECT_EQ(html.find("blocked here"), std::string::npos);
+    EXPECT_LT(at(html, "Hop 1: 10.77.1.1"), at(html, "perhaps here"));
+    EXPECT_LT(at(html, "perhaps here"), at(html, "Hop 5: 192.0.2.5"));
+    EXPECT_LT(at(html, "class=\"stop doubt\""), at(html, "class=\"stop beyond\""));
+}
+
 TEST(html_report, marks_the_box_that_rejects)
 {
     auto report = plain_report();

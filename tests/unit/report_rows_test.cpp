@@ -385,5 +385,20 @@ TEST(report_rows, draw_hops_that_nobody_met_as_silent_and_times_where_there_are_
     EXPECT_TRUE(has(html, ">Hops 3 to 4</text>")) << html;
 }
 
+// A report of somebody else's may have any number.
+TEST(report_rows, tell_any_number_of_seconds_as_it_is)
+{
+    const std::vector<std::pair<json, std::string>> table = {
+        {12, "12 s"},  {12.34, "12.3 s"}, {-3, "-3 s"}, {9.3e18, "9300000000000000000 s"},
+        {json(), "-"}, {"long", "-"},
+    };
+    for (const auto& [value, words] : table) {
+        auto report = plain_report();
+        report["idle"][0]["required_s"] = value;
+        const auto text = render_explanation(report, "timer", 200);
+        EXPECT_TRUE(has(text, "required " + words + ", held ")) << text;
+    }
+}
+
 } // namespace
 } // namespace reachd

@@ -49,7 +49,9 @@ public:
 private:
     struct waiter {
         explicit waiter(const boost::asio::any_io_executor& executor) : ready{executor} {}
+        std::set<ip_address> addresses{};
         boost::asio::steady_timer ready;
+        bool done = false;
     };
     void stir(); // what is asked is looked at soon, though nothing new is known
     boost::asio::awaitable<void> work();
@@ -65,6 +67,7 @@ private:
     void grant_questions(unsigned shared_hops, hop_pacer::choice& chosen);
     std::vector<hop_order> next_of_each_flow() const;
     void start(const hop_order& order);
+    void forget_many();
     void tell_waiters();
     void renew_allowance();
     hop_pacer::allowance allowance() const;

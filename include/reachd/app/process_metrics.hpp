@@ -13,5 +13,8 @@ namespace reachd {
 std::optional<descriptor_count> count_descriptors();
 // What the system does not tell has no sample.
 void write_process_metrics(exposition& out);
+// Gives the kernel back what the allocator holds and nobody uses: rounds and reports leave holes that it
+// would keep.
+void return_free_memory();
 
 } // namespace reachd

@@ -30,7 +30,7 @@ public:
         std::uint64_t voided = 0; // exchanges whose silence did not count
     };
 
-    self_watch(boost::asio::any_io_executor executor, handlers told);
+    self_watch(const boost::asio::any_io_executor& executor, handlers told);
 
     boost::asio::awaitable<void> run();
     void close();

@@ -38,7 +38,7 @@ struct check_result {
 result<std::shared_ptr<const plan>> narrow(const plan& whole, const check_options& options);
 
 // Probes every row of `what`; SIGINT and SIGTERM end it early.
-result<check_result> run_site_check(std::shared_ptr<const plan> what, const check_options& options);
+result<check_result> run_site_check(const std::shared_ptr<const plan>& what, const check_options& options);
 
 // Raises the soft limit of file descriptors to the hard one; answers how many flows fit in it.
 unsigned make_room_for_flows();

@@ -17,7 +17,7 @@ namespace reachd {
 
 class status_notice {
 public:
-    explicit status_notice(boost::asio::any_io_executor executor) : timer_{std::move(executor)} {}
+    explicit status_notice(const boost::asio::any_io_executor& executor) : timer_{executor} {}
 
     void tell(const std::string& sentence);
     void close();

@@ -44,6 +44,8 @@ public:
     };
     // `shared_hops`: up to which number the hops are those of all flows.
     choice choose(const std::vector<hop_order>& wanted, unsigned shared_hops, allowance left, time_point now);
+    // Hops with a budget of their own; those that nobody asks any more are forgotten past some thousand.
+    [[nodiscard]] std::size_t known() const { return budgets_.size(); }
 
 private:
     // Vantage, hop number, and the address where the hop is not a shared one.
@@ -56,6 +58,7 @@ private:
     double share_of(const endpoint& target);
     double refill(budget& one, time_point now) const;
     bool take(const key& hop, time_point now, choice& out);
+    void forget_resting(time_point now);
     void drain(const key& hop, time_point now);
 
     bool lifted_;
