@@ -141,9 +141,7 @@ TEST_F(attribution_answer, is_said_to_come_from_near_by_what_shows_it)
         SCOPED_TRACE("another flow goes on");
         answered(443, 2, connected{});
         control(3, true);
-        EXPECT_TRUE(
-            says(judged(seen), "with only 2 hops allowed, and the destination is more than 3 away")
-        );
+        EXPECT_TRUE(says(judged(seen), "with only 2 hops allowed, and the destination is more than 3 away"));
     }
     {
         SCOPED_TRACE("another port is answered from farther away, past a hop that says nothing");
