@@ -72,7 +72,7 @@ void rejection_judge::locate(verdict& judged, const flow& which) const
     if (judged.blame == blame::site || way.edge == 0) {
         return;
     }
-    const auto seen = last_icmp(which);
+    const auto seen = last_word_of(*box.address, which);
     const bool inside =
         *number <= way.edge ||
         (!what_.config.path.edge && belongs_to_site(*box.address, *number, site_.local, what_.config.path));
@@ -81,10 +81,11 @@ void rejection_judge::locate(verdict& judged, const flow& which) const
                                                               : blame::isp;
 }
 
-std::optional<icmp_error> rejection_judge::last_icmp(const flow& which) const
+std::optional<icmp_error> rejection_judge::last_word_of(const ip_address& box, const flow& which) const
 {
     const auto* one = endpoint_of(site_, which);
-    if (const auto* icmp = one ? std::get_if<icmp_error>(&one->seen.back().what) : nullptr) {
+    const auto* icmp = one ? std::get_if<icmp_error>(&one->seen.back().what) : nullptr;
+    if (icmp && icmp->sender == box) {
         return *icmp;
     }
     const auto found = site_.traces.find(which); // rejected only when it was tried again
@@ -92,7 +93,7 @@ std::optional<icmp_error> rejection_judge::last_icmp(const flow& which) const
         return std::nullopt;
     }
     for (const auto& seen : found->second) {
-        if (is_rejection(seen.what, which.target.address)) {
+        if (is_rejection(seen.what, which.target.address) && std::get<icmp_error>(seen.what).sender == box) {
             return std::get<icmp_error>(seen.what);
         }
     }

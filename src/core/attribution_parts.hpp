@@ -26,7 +26,8 @@ public:
 
 private:
     [[nodiscard]] bool may_be_down(const flow& which, const icmp_error& seen, unsigned number) const;
-    [[nodiscard]] std::optional<icmp_error> last_icmp(const flow& which) const;
+    // What that box said of the flow.
+    [[nodiscard]] std::optional<icmp_error> last_word_of(const ip_address& box, const flow& which) const;
     [[nodiscard]] std::optional<unsigned> number_of_box(const flow& which, const ip_address& box) const;
 
     const plan& what_;

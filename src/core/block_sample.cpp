@@ -14,19 +14,6 @@ constexpr std::size_t most_revisited = 32; // known holes
 
 } // namespace
 
-const char* to_string(probe_reason value)
-{
-    switch (value) {
-    case probe_reason::stratum: return "stratum";
-    case probe_reason::revisit: return "revisit";
-    case probe_reason::retry: return "retry";
-    case probe_reason::hole: return "hole";
-    case probe_reason::positive_control: return "positive_control";
-    case probe_reason::negative_control: return "negative_control";
-    }
-    return "?";
-}
-
 block_sample::block_sample(block_target target, std::uint64_t seed, const block_sample_options& options)
     : target_{std::move(target)}, options_{options}, seed_{seed}, random_{seed}
 {

@@ -46,12 +46,12 @@ double tick_of(double longest)
     while (size * 50 < longest) {
         size *= 10;
     }
-    for (const double factor : {1.0, 2.0, 5.0, 10.0, 20.0}) {
+    for (const double factor : {1.0, 2.0, 5.0}) {
         if (size * factor * 6 >= longest) {
             return size * factor;
         }
     }
-    return size * 50;
+    return size * 10;
 }
 
 std::string draw_bracket(const json& entry, const scale& at, double bottom)

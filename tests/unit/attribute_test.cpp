@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What traces make of a verdict: whose word an answer is, and where flows take parallel ways.
 #include "reachd/core/evidence.hpp"
-#include "reachd/core/inquiry.hpp"
-#include "support/make.hpp"
+#include "walked_site.hpp"
 
 #include <algorithm>
 #include <gtest/gtest.h>
@@ -12,51 +11,7 @@ namespace {
 
 using namespace test;
 
-constexpr const char* hops[] = {gateway_text, "100.64.0.1", "203.0.113.2", "203.0.113.6"};
-constexpr unsigned distance = 4;
-
-class attribution_test : public testing::Test {
-protected:
-    attribution_test() { it.what.config.path.edge = make_address(gateway_text); }
-
-    void see(const endpoint& target, unsigned limit, outcome what, bool keeps_port = false)
-    {
-        auto one = make_seen(std::move(what));
-        one.hop_limit = limit;
-        one.keeps_port = keeps_port;
-        one.at = make_wall(seconds{1000 + ++seen_});
-        it.site.traces[flow{"", target}].push_back(one);
-    }
-    // Its packets are seen at the hops before `at`, and answered from there on.
-    void answered(std::uint16_t port, unsigned at, const outcome& what)
-    {
-        for (unsigned limit = 1; limit < at; ++limit) {
-            see(make_target(server_text, port), limit, make_icmp(hops[limit - 1], 11, 0));
-        }
-        see(make_target(server_text, port), at, what);
-    }
-    // A datagram to a port at which nothing listens gets as far as `last`, and is answered after it or not.
-    void control(unsigned last, bool spoke)
-    {
-        const auto target = make_target(server_text, control_port, transport::udp);
-        for (unsigned limit = 1; limit <= last; ++limit) {
-            see(target, limit, make_icmp(hops[limit - 1], 11, 0));
-        }
-        for (unsigned i = 0; i < hop_tries; ++i) {
-            see(target, last + 1,
-                spoke ? outcome{make_icmp(server_text, 3, 3)} : outcome{no_reply{seconds{1}}});
-        }
-    }
-    const verdict& judged(observation first, expectation expect = expectation::path, std::uint16_t port = 443)
-    {
-        it.add("row", expect, {make_endpoint(server_text, port, {std::move(first)})});
-        it.evaluate();
-        return it.judged("row");
-    }
-
-    scene it = make_scene();
-    int seen_ = 0;
-};
+using attribution_test = walked_site;
 
 constexpr const char* unchecked = "could not be checked";
 

@@ -369,5 +369,38 @@ TEST_F(reading, refuses_texts_that_are_too_long_or_act_on_a_terminal)
     );
 }
 
+TEST(json, T14_escapes_what_is_unseen_and_nothing_beside_it)
+{
+    struct row {
+        const char* text;
+        const char* written;
+    };
+    for (const auto& [text, written] : {
+             row{"~", "~"},
+             row{"\x7F", "\\u007f"},
+             row{"\xC2\x80", "\\u0080"},
+             row{"\xC2\x9F", "\\u009f"},
+             row{"\xC2\xA0", "\xC2\xA0"},
+             row{"\xD8\x9B", "\xD8\x9B"},
+             row{"\xD8\x9C", "\\u061c"},
+             row{"\xE2\x80\x8A", "\xE2\x80\x8A"},
+             row{"\xE2\x80\x8B", "\\u200b"},
+             row{"\xE2\x80\x8F", "\\u200f"},
+             row{"\xE2\x80\x90", "\xE2\x80\x90"},
+             row{"\xE2\x80\xA7", "\xE2\x80\xA7"},
+             row{"\xE2\x80\xA8", "\\u2028"},
+             row{"\xE2\x80\xAE", "\\u202e"},
+             row{"\xE2\x80\xAF", "\xE2\x80\xAF"},
+             row{"\xE2\x81\x9F", "\xE2\x81\x9F"},
+             row{"\xE2\x81\xA0", "\\u2060"},
+             row{"\xE2\x81\xAF", "\\u206f"},
+             row{"\xE2\x81\xB0", "\xE2\x81\xB0"},
+             row{"\xEF\xBB\xBF", "\\ufeff"},
+             row{"\xEF\xBB\xBE", "\xEF\xBB\xBE"},
+         }) {
+        EXPECT_EQ(dump(json(text)), std::string{'"'} + written + '"');
+    }
+}
+
 } // namespace
 } // namespace reachd

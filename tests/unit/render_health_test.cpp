@@ -147,5 +147,29 @@ TEST(render_health, a_restart_ends_no_alarm)
     EXPECT_EQ(plugin_state_of(young).code, 1) << "nobody has looked yet";
 }
 
+TEST(render_health, tells_every_trouble_of_the_daemons_own)
+{
+    auto health = in_trouble("ready");
+    health["self"].push_back({{"trouble", "disk"}, {"sentence", "the disk is full"}});
+    health["self"].push_back("of another program");
+    EXPECT_EQ(own_troubles(health), "reachd itself: the clock was set | back; the disk is full");
+}
+
+TEST(render_health, takes_what_is_missing_for_nothing_and_a_host_without_a_name_for_this_one)
+{
+    json health = {{"state", "ready"}, {"site", 7}, {"counts", {{"pass", "many"}}}};
+    EXPECT_EQ(
+        render_nagios(health),
+        "REACHD OK -  | 'pass'=0;;;0;0 'fail'=0;;0;0;0 'unproven'=0;;;0;0 'not_configured'=0;;;0;0 "
+        "'endpoints_ok'=0;;;0;0 'age'=U;;;0\n"
+    );
+    health["age_s"] = "old";
+    EXPECT_NE(render_nagios(health).find("'age'=U"), std::string::npos);
+    health["before_start"] = "not_ready";
+    EXPECT_EQ(plugin_state_of(health).code, 0) << "no state";
+    EXPECT_TRUE(render_collectd(health, "", "").starts_with("PUTVAL \"localhost/reachd/gauge-state\""));
+    EXPECT_TRUE(render_collectd(health, "a b\"c/d", "").starts_with("PUTVAL \"a_b_c_d/reachd/"));
+}
+
 } // namespace
 } // namespace reachd

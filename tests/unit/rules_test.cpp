@@ -207,7 +207,8 @@ TEST(rules, never_allow_what_must_stay_shut)
     EXPECT_TRUE(rules.allow.empty());
     EXPECT_EQ(
         rules.notes, (std::vector<rule_note>{
-                         {note_kind::shut, "cat/row", "outbound tcp 443 to 54.215.171.160 must stay shut"}})
+                         {note_kind::shut, "cat/row", "outbound tcp 443 to 54.215.171.160 must stay shut"}
+                     })
     );
 }
 
@@ -232,7 +233,8 @@ TEST(rules, keep_idle_flows_of_the_rows_that_the_idle_row_names)
     timer.hold = std::chrono::seconds{720};
     timer.over = {"row"};
     const auto rows = {
-        make_row("row", server_text), make_row("other", other_server_text), make_plan_row("idle", timer)};
+        make_row("row", server_text), make_row("other", other_server_text), make_plan_row("idle", timer)
+    };
     const auto rules = make_rules(make_plan_of(rows), nullptr, {.only = {"cat/idle"}});
     EXPECT_TRUE(rules.allow.empty());
     ASSERT_EQ(rules.idle.size(), 1U);
@@ -285,6 +287,41 @@ TEST(rules, refuse_what_is_no_report_and_overlook_odd_members_of_one)
     const auto& runs = odd->rows.at("/").runs;
     ASSERT_EQ(runs.size(), 1U);
     EXPECT_TRUE(runs[0].addresses.empty());
+}
+
+TEST(rules, of_failing_rows_ask_for_the_blocks_that_hold_what_fails_and_for_names_elsewhere)
+{
+    struct row {
+        const char* about;
+        std::vector<found_run> runs;
+        words wanted;
+    };
+    const std::vector<row> rows{
+        {"a sample of the block itself", {make_run("17.0.0.0/8", "", "443", "blocked")}, {"17.0.0.0/8"}},
+        {"a name in one of two blocks",
+         {make_run("a.example", "18.1.2.3", "443", "blocked")},
+         {"18.0.0.0/8"}},
+        {"a name elsewhere",
+         {make_run("a.example", server6_text, "443", "blocked")},
+         {"a.example", server6_text}},
+        {"a name in a block and elsewhere",
+         {make_run("a.example", "17.1.2.3", "443", "blocked"),
+          make_run("a.example", server6_text, "443", "blocked")},
+         {"17.0.0.0/8", "a.example", server6_text}},
+        {"another name is in a block",
+         {make_run("b.example", "17.1.2.3", "443", "open"),
+          make_run("a.example", server6_text, "443", "blocked")},
+         {"a.example", server6_text}},
+        {"a name of which no address is known", {make_run("a.example", "", "443", "blocked")}, {"a.example"}},
+    };
+    for (const auto& [about, runs, wanted] : rows) {
+        SCOPED_TRACE(about);
+        const auto rules = failing_of(
+            make_row("row", "17.0.0.0/8 18.0.0.0/8 a.example b.example"), make_findings("fail", runs)
+        );
+        ASSERT_EQ(rules.allow.size(), 1U);
+        EXPECT_EQ(texts(rules.allow[0]), wanted);
+    }
 }
 
 } // namespace

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "reachd/core/inquiry.hpp"
 #include "reachd/core/trace_keeping.hpp"
 #include "support/make.hpp"
 
@@ -92,6 +93,71 @@ TEST_F(trace_keeping, a_silent_udp_port_is_looked_at_anew_each_round)
     forget_old_traces(it.site, other, start + seconds{1});
     EXPECT_FALSE(knows(which));
     EXPECT_TRUE(knows(control()));
+}
+
+TEST_F(trace_keeping, a_silence_that_goes_on_is_no_change)
+{
+    EXPECT_FALSE(take_in(it.site, endpoint(1), make_silence()));
+    EXPECT_TRUE(knows({"", make_target(server_text, 80)}));
+}
+
+TEST_F(trace_keeping, the_first_look_at_an_endpoint_forgets_nothing)
+{
+    endpoint(1).seen.clear();
+    EXPECT_TRUE(take_in(it.site, endpoint(1), make_silence()));
+    EXPECT_TRUE(knows({"", make_target(server_text, 80)})) << "it was walked for another row";
+    EXPECT_TRUE(knows(control()));
+}
+
+TEST_F(trace_keeping, an_old_control_ends_what_is_known_of_its_address_there_and_of_no_other)
+{
+    const auto now = start + trace_age + seconds{1};
+    const flow young{"", make_target(server_text, 443)};
+    const flow elsewhere{"voice", make_target(server_text, 443)};
+    const flow neighbour{"", make_target(other_server_text, 443)};
+    it.site.traces.erase(young);
+    for (const auto& which : {young, elsewhere, neighbour}) {
+        note(which, now - seconds{1});
+    }
+    forget_old_traces(it.site, *row_, now);
+    EXPECT_FALSE(knows(young)) << "how far others get decides about it";
+    EXPECT_FALSE(knows(control()));
+    EXPECT_TRUE(knows(elsewhere));
+    EXPECT_TRUE(knows(neighbour));
+}
+
+TEST_F(trace_keeping, old_traces_are_forgotten_where_there_is_no_control_too)
+{
+    it.site.traces.erase(control());
+    forget_old_traces(it.site, *row_, start + trace_age);
+    EXPECT_EQ(it.site.traces.size(), 2U);
+    forget_old_traces(it.site, *row_, start + trace_age + seconds{1});
+    EXPECT_TRUE(it.site.traces.empty());
+}
+
+TEST_F(trace_keeping, a_row_forgets_nothing_of_endpoints_that_it_has_not_walked)
+{
+    auto nameless = make_named("a.example", server_text, 443, {});
+    nameless.address.reset();
+    auto& other =
+        it.add("other", expectation::path, {nameless, make_endpoint(server_text, 22, make_silence())});
+    forget_old_traces(it.site, other, start + trace_age + seconds{1});
+    EXPECT_EQ(it.site.traces.size(), 3U);
+}
+
+TEST_F(trace_keeping, an_address_that_cannot_exist_is_asked_again_after_ten_minutes)
+{
+    it.site.traces.clear();
+    const flow old{"", canary_for(family::v4, 443)};
+    const flow young{"", canary_for(family::v6, 443)};
+    const flow never{"", canary_for(family::v4, 80)};
+    note(old, start);
+    note(young, start + seconds{2});
+    it.site.traces[never]; // asked, and nothing seen yet
+    forget_old_traces(it.site, *row_, start + trace_age + seconds{1});
+    EXPECT_FALSE(knows(old));
+    EXPECT_TRUE(knows(young));
+    EXPECT_TRUE(knows(never));
 }
 
 } // namespace

@@ -53,6 +53,5 @@ enum class probe_reason : std::uint8_t {
     positive_control, // an address that passes
     negative_control, // an address at which nothing can answer
 };
-const char* to_string(probe_reason value);
 
 } // namespace reachd
