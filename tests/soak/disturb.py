@@ -8,6 +8,7 @@ from load import ECHO, IDLE, NAMED, REFUSED, TLS
 ALL = "*"  # every row
 SHORTEST_S, LONGEST_S = 35.0, 70.0
 MOST_AT_ONCE = 2
+REST_S = 60.0  # of a row after its own fault: a drop that only moves looks the same, and what was found out is kept
 WIDE_SHARE = 0.12
 
 
@@ -83,14 +84,25 @@ class Disturber:
             if not self.active:
                 self._on(self.random.choice(self.wide), now, LONGEST_S / 2)
         else:
-            self._on(self._next_narrow(), now, LONGEST_S)
+            kind = self._next_narrow(now)
+            if kind:
+                self._on(kind, now, LONGEST_S)
         self.next_on = time.monotonic() + self.random.uniform(3, 25)
 
-    def _next_narrow(self):
-        """Each kind once before any comes again."""
+    def _next_narrow(self, now):
+        """Each kind once before any comes again; None while all that are left are of rows that rest."""
         if not self.queue:
             self.queue = self.random.sample(self.narrow, len(self.narrow))
-        return self.queue.pop()
+        rested = [kind for kind in self.queue if self._rests(kind, now)]
+        if not rested:
+            return None
+        self.queue.remove(rested[-1])
+        return rested[-1]
+
+    def _rests(self, kind, now):
+        rows = {*kind.must, *kind.may, *kind.twin}
+        return not any(rows & {*entry["must"], *entry["may"], *entry["twin"]} and
+                       (entry["off"] is None or now < entry["off"] + REST_S) for entry in self.journal)
 
     def _on(self, kind, now, longest):
         number = self.lab.fault(kind.fault, **kind.options)
