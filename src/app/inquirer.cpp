@@ -180,6 +180,7 @@ asio::awaitable<void> inquirer::work()
     const at_exit ended{go};
     auto known = shared_hops_of(*plan_, state_);
     while (!closed_) {
+        ++looks_;
         if (std::exchange(dirty_, false)) {
             known = shared_hops_of(*plan_, state_);
             const auto begun = steady::now();

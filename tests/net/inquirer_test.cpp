@@ -152,6 +152,28 @@ TEST_F(inquirer_test, answers_questions_in_the_turn_of_their_hop)
     EXPECT_TRUE(state.traces.empty()); // what is asked is not kept
 }
 
+TEST_F(inquirer_test, keeps_its_pauses_however_often_it_is_woken)
+{
+    site.config.limits.icmp_per_hop_per_s = 1;
+    start();
+    auto order = order_to(open_port);
+    order.hop_limit = 1;
+    order.needs_icmp = true;
+    EXPECT_TRUE(is<icmp_error>(finish(io, tested->ask(order))));
+    running<observation> waiting{io, tested->ask(order)}; // for the hop's next turn, a second later
+    const auto before = tested->looks();
+    const auto begun = steady::now();
+    for (const auto limit = in(milliseconds{300}); steady::now() < limit;) {
+        tested->wake();
+        io.restart();
+        io.run_for(milliseconds{1});
+    }
+    const auto pauses = static_cast<std::uint64_t>((steady::now() - begun) / milliseconds{25});
+    EXPECT_LE(tested->looks() - before, pauses + 2);
+    EXPECT_GE(tested->looks() - before, 1U);
+    EXPECT_TRUE(is<icmp_error>(waiting.wait()));
+}
+
 TEST_F(inquirer_test, lets_go_of_whoever_waits_when_it_is_closed)
 {
     site.config.limits.icmp_per_hop_per_s = 1;

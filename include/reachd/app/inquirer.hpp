@@ -45,6 +45,8 @@ public:
     void close();
     // Something is wanted or under way for one of these addresses, or for all.
     [[nodiscard]] bool is_pending(const std::set<ip_address>& addresses) const;
+    // How often it has looked at what may go: there are pauses between, whoever wakes it.
+    [[nodiscard]] std::uint64_t looks() const { return looks_; }
 
 private:
     struct waiter {
@@ -92,6 +94,7 @@ private:
     std::map<hop_order, unsigned> voids_; // how often its silence did not count
     time_point allowance_since_{};
     std::size_t allowance_used_ = 0;
+    std::uint64_t looks_ = 0;
     bool working_ = false;
     duration spacing_ = milliseconds{25}; // between two looks: what comes back together is looked at together
     bool learnt_ = false;                 // since the last time it was idle
