@@ -43,6 +43,10 @@ asio::awaitable<void> engine::measure_row(std::size_t row, round_kind kind)
     }
     state.endpoints = std::move(endpoints);
     forget_old_traces(state_, state, wall_now());
+    if (steady::now() >= gone_due_) {
+        gone_due_ = steady::now() + trace_age;
+        forget_gone(state_, wall_now());
+    }
     rotation whole{};
     const auto chosen =
         select_round(what.expect, state.endpoints, kind == round_kind::whole ? whole : work_[row].turn);

@@ -4,6 +4,8 @@
 #include "reachd/core/groups.hpp"
 #include "reachd/core/inquiry.hpp"
 
+#include <algorithm>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -80,7 +82,8 @@ void forget_old_traces(site_state& site, const row_state& row, wall_time now)
         }
         // A silent UDP service says nothing when it is cut off: its passage is looked at anew each round.
         const auto known = site.traces.find({one.vantage, {*one.address, control_port, transport::udp}});
-        if (known != site.traces.end() && now - known->second.front().at > trace_age) {
+        if (known != site.traces.end() && !known->second.empty() &&
+            now - known->second.front().at > trace_age) {
             forget_traces(site.traces, one.vantage, *one.address);
             continue;
         }
@@ -91,6 +94,26 @@ void forget_old_traces(site_state& site, const row_state& row, wall_time now)
             forget_traces(site.traces, one.vantage, *one.address);
         }
     }
+}
+
+void forget_gone(site_state& site, wall_time now)
+{
+    std::set<std::pair<std::string, ip_address>> asked;
+    for (const auto& row : site.rows) {
+        for (const auto& one : row.endpoints) {
+            if (one.address) {
+                asked.emplace(one.vantage, *one.address);
+            }
+        }
+    }
+    std::erase_if(site.traces, [&](const auto& entry) {
+        const auto& [which, seen] = entry;
+        const auto& address = which.target.address;
+        const bool is_dns =
+            std::ranges::find(site.local.dns_servers, address) != site.local.dns_servers.end();
+        return (seen.empty() || now - seen.back().at > trace_age) && !is_dns &&
+               !asked.contains({which.vantage, address});
+    });
 }
 
 } // namespace reachd

@@ -160,5 +160,24 @@ TEST_F(trace_keeping, an_address_that_cannot_exist_is_asked_again_after_ten_minu
     EXPECT_TRUE(knows(never));
 }
 
+TEST_F(trace_keeping, old_traces_of_addresses_that_no_row_has_any_more_are_forgotten)
+{
+    const flow gone{"", make_target(other_server_text, 443)};
+    const flow elsewhere{"lan2", make_target(server_text, 443)};
+    const flow resolver{"", make_target("192.0.2.53", 53, transport::udp)};
+    it.site.local.dns_servers = {resolver.target.address};
+    note(gone, start);
+    note(elsewhere, start);
+    note(resolver, start);
+    forget_gone(it.site, start + trace_age - seconds{1});
+    EXPECT_TRUE(knows(gone)) << "it may come back with the next answer of DNS";
+    forget_gone(it.site, start + trace_age + seconds{1});
+    EXPECT_FALSE(knows(gone));
+    EXPECT_TRUE(knows(resolver)) << "how far its questions get is asked of it";
+    EXPECT_FALSE(knows(elsewhere)) << "no row asks for it from there";
+    EXPECT_TRUE(knows({"", make_target(server_text, 443)}));
+    EXPECT_TRUE(knows(control()));
+}
+
 } // namespace
 } // namespace reachd
