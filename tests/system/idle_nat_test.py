@@ -47,17 +47,32 @@ class Natted:
 
 
 class OverReflector(Natted, Reflected):
-    def assert_nat(self, after, timers, **kind):
+    def assert_nat(self, after, timers, place=(), **kind):
+        """What is told must be true each time. All of it must be told at the second try: a machine that is busy may spoil a rung or
+        the search for the box, which then read unproven. `place`: the classes of which the box is found, between hops 1 and 2."""
         self.nat(**timers, **kind)
-        got, code = self.measure(self.files(HOLD_S, RUNGS, BOTH))
-        self.assert_follows(got, timers, after)
-        self.assertEqual(code, 2 if timers["single_s"] < HOLD_S or timers["tcp_s"] < HOLD_S else 0)
-        return got
+        for last in (False, True):
+            got, code = self.measure(self.files(HOLD_S, RUNGS, BOTH))
+            for which, one in got.items():
+                self.assert_true_of(one, timers[f"{which}_s"])
+            try:
+                self.assert_follows(got, timers, after)
+                self.assertEqual(code, 2 if timers["single_s"] < HOLD_S or timers["tcp_s"] < HOLD_S else 0)
+                for which in place:
+                    self.assertIsNotNone(got[which]["where"], got[which])
+            except AssertionError:
+                if last:
+                    raise
+                continue
+            for which in place:
+                where = got[which]["where"]
+                self.assertEqual((where["after"]["hop"], where["before"]["hop"]), (1, 2), got[which])
+            return
 
     def test_one_mapping_for_all_destinations_and_its_ports_kept(self):
-        got = self.assert_nat({"tcp": "re-creates", "single": "re-creates"}, SHORT | {"stream_s": 60}, filtering="endpoint")
-        for which in ("tcp", "single"):  # a box on the link between the site's router and the provider's
-            self.assertEqual((got[which]["where"]["after"]["hop"], got[which]["where"]["before"]["hop"]), (1, 2), got[which])
+        # A box on the link between the site's router and the provider's.
+        self.assert_nat({"tcp": "re-creates", "single": "re-creates"}, SHORT | {"stream_s": 60}, ("tcp", "single"),
+                        filtering="endpoint")
 
     def test_one_mapping_for_all_destinations_and_random_ports(self):
         self.assert_nat({"tcp": "resets", "single": "re-maps", "stream": "re-maps"}, SHORT, ports="random", filtering="address")
