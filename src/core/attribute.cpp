@@ -136,7 +136,10 @@ private:
         if (who == blame::edge) {
             text += ": the site's firewall on its way out, or the provider's first box on its way in";
         } else if (where.before && where.before->address == which.target.address) {
-            text += ": the last router, or the destination's own packet filter";
+            const auto from = where.after ? where.after->number : std::nullopt;
+            const bool apart = from && *from + 1 < where.before->number.value_or(0);
+            text += apart ? ": one of the boxes between, or the destination's own packet filter"
+                          : ": the last router, or the destination's own packet filter";
         }
         return text;
     }

@@ -166,6 +166,13 @@ stops_of(const json& report, const hop_map& hops, const ending& end, const std::
              detail_of(report, number, address), end.css_of(number), end.link_after(number)}
         );
     }
+    if (end.has_doubt() && end.before.value_or(0) > expected) { // they are not known by any number of theirs
+        const auto last = end.before.value_or(0) - 1;
+        out.push_back(
+            {expected == last ? fmt::format("Hop {}", last) : fmt::format("Hops {} to {}", expected, last),
+             "no box seen", end.css_of(expected), end.link_after(last)}
+        );
+    }
     if (!end.stranger.empty()) {
         out.push_back({end.stranger + ", somewhere on the way", "", "culprit", "beyond"});
     }

@@ -315,6 +315,29 @@ TEST_F(attribution_silence, right_before_the_destination_is_the_sites_only_where
     }
 }
 
+TEST_F(attribution_silence, far_before_the_destination_accuses_none_of_the_boxes_between)
+{
+    const auto target = make_target(server_text, 443);
+    const auto other = make_target(server_text, 80);
+    it.what.config.path.edge = make_address(hops[0]);
+    passed(other, 1);
+    passed(target, 1);
+    for (const unsigned limit : {2U, 3U}) {
+        silent(other, limit); // the routers say nothing to anybody
+        silent(target, limit);
+    }
+    see(other, 4, connected{});
+    silent(target, 4);
+    const auto& one = judged(make_silence());
+    ASSERT_TRUE(one.where && one.where->after && one.where->before) << one.sentence;
+    EXPECT_EQ(one.where->after->number, 1U);
+    EXPECT_EQ(one.where->before->number, 4U);
+    EXPECT_EQ(one.blame, blame::unknown) << one.sentence;
+    EXPECT_TRUE(says(one, "one of the boxes between, or the destination's own packet filter"))
+        << one.sentence;
+    EXPECT_FALSE(says(one, "last router")) << one.sentence;
+}
+
 // --- what this machine itself says ---
 
 TEST_F(attribution_of_host, a_next_hop_that_others_pass_is_not_blamed_for_one_address)

@@ -154,6 +154,14 @@ TEST(html_report, accuses_no_box_of_several_that_may_be_it)
     EXPECT_LT(at(html, "Hop 1: 10.77.1.1"), at(html, "perhaps here"));
     EXPECT_LT(at(html, "perhaps here"), at(html, "Hop 5: 192.0.2.5"));
     EXPECT_LT(at(html, "class=\"stop doubt\""), at(html, "class=\"stop beyond\""));
+    // Where the far end is the destination itself, and nobody ever saw a box between.
+    report["path"] = {{"hops", {{{"hop", 1}, {"address", "10.77.1.1"}}}}};
+    row["runs"][0]["where"]["before"] = {{"hop", 4}, {"address", row["endpoints"][0]["address"]}};
+    row["endpoints"][0]["evidence"] = nlohmann::json::array();
+    row["endpoints"][0]["where"] = row["runs"][0]["where"];
+    const auto bare = render_html_row(report, "cat", "web");
+    EXPECT_LT(at(bare, "Hop 1: 10.77.1.1"), at(bare, "Hops 2 to 3"));
+    EXPECT_LT(at(bare, "Hops 2 to 3"), at(bare, "perhaps here"));
 }
 
 TEST(html_report, marks_the_box_that_rejects)
