@@ -103,6 +103,17 @@ protected:
             inquirer::handlers{.progressed = [](std::size_t, std::size_t) {}, .idle = [] {}}, self
         );
     }
+    // The first hop gives an answer a second, and has just given one; the next order waits for its turn.
+    hop_order start_with_a_busy_hop()
+    {
+        site.config.limits.icmp_per_hop_per_s = 1;
+        start();
+        auto order = order_to(open_port);
+        order.hop_limit = 1;
+        order.needs_icmp = true;
+        EXPECT_TRUE(is<icmp_error>(finish(io, tested->ask(order))));
+        return order;
+    }
     ~inquirer_test() override
     {
         if (tested) {
@@ -154,12 +165,7 @@ TEST_F(inquirer_test, answers_questions_in_the_turn_of_their_hop)
 
 TEST_F(inquirer_test, keeps_its_pauses_however_often_it_is_woken)
 {
-    site.config.limits.icmp_per_hop_per_s = 1;
-    start();
-    auto order = order_to(open_port);
-    order.hop_limit = 1;
-    order.needs_icmp = true;
-    EXPECT_TRUE(is<icmp_error>(finish(io, tested->ask(order))));
+    const auto order = start_with_a_busy_hop();
     running<observation> waiting{io, tested->ask(order)}; // for the hop's next turn, a second later
     const auto before = tested->looks();
     const auto begun = steady::now();
@@ -176,12 +182,7 @@ TEST_F(inquirer_test, keeps_its_pauses_however_often_it_is_woken)
 
 TEST_F(inquirer_test, lets_go_of_whoever_waits_when_it_is_closed)
 {
-    site.config.limits.icmp_per_hop_per_s = 1;
-    start();
-    auto order = order_to(open_port);
-    order.hop_limit = 1;
-    order.needs_icmp = true;
-    EXPECT_TRUE(is<icmp_error>(finish(io, tested->ask(order))));
+    const auto order = start_with_a_busy_hop();
     running<observation> waiting{io, tested->ask(order)};
     running<void> settling{io, tested->settled({ip("10.91.3.2")})};
     waiting.advance();

@@ -3,8 +3,11 @@
 // attack, and some that are no reports.
 #pragma once
 
+#include "reachd/core/render_html.hpp"
+
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace reachd::test {
@@ -241,6 +244,24 @@ inline std::vector<nlohmann::json> misshapen_reports()
         out.push_back(report);
     }
     return out;
+}
+
+// plain_report() of this row alone.
+inline nlohmann::json report_of(const nlohmann::json& row)
+{
+    auto report = plain_report();
+    report["catalogues"][0]["requirements"] = {row};
+    return report;
+}
+
+inline std::string html_of(const nlohmann::json& row)
+{
+    return render_html_row(report_of(row), "cat", row["id"].get<std::string>());
+}
+
+inline bool has(const std::string& text, std::string_view part)
+{
+    return text.find(part) != std::string::npos;
 }
 
 } // namespace reachd::test

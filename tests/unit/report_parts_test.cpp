@@ -15,11 +15,6 @@ namespace {
 using namespace test;
 using nlohmann::json;
 
-bool has(const std::string& text, std::string_view part)
-{
-    return text.find(part) != std::string::npos;
-}
-
 std::size_t count(const std::string& text, std::string_view part)
 {
     std::size_t found = 0;
@@ -27,18 +22,6 @@ std::size_t count(const std::string& text, std::string_view part)
         ++found;
     }
     return found;
-}
-
-json report_of(const json& row)
-{
-    auto report = plain_report();
-    report["catalogues"][0]["requirements"] = {row};
-    return report;
-}
-
-std::string html_of(const json& row)
-{
-    return render_html_row(report_of(row), "cat", row["id"].get<std::string>());
 }
 
 // Two runs that fail, of which applications may not use the second.

@@ -14,26 +14,9 @@ namespace {
 using namespace test;
 using nlohmann::json;
 
-json report_of(const json& row)
-{
-    auto report = plain_report();
-    report["catalogues"][0]["requirements"] = {row};
-    return report;
-}
-
-std::string html_of(const json& row)
-{
-    return render_html_row(report_of(row), "cat", row["id"].get<std::string>());
-}
-
 std::string explained(const json& row)
 {
     return render_explanation(report_of(row), row["id"].get<std::string>(), 200);
-}
-
-bool has(const std::string& text, std::string_view part)
-{
-    return text.find(part) != std::string::npos;
 }
 
 json failing_row()
