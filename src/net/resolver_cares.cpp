@@ -242,12 +242,17 @@ std::vector<std::string> resolver::system_servers()
     init_library();
     std::vector<std::string> servers;
     ares_channel raw = nullptr;
-    if (ares_init(&raw) != ARES_SUCCESS) {
+    if (ares_init_options(&raw, nullptr, 0) != ARES_SUCCESS) {
         return servers;
     }
     const channel_ptr channel{raw};
     ares_addr_port_node* list = nullptr;
-    if (ares_get_servers_ports(raw, &list) == ARES_SUCCESS) {
+// What takes its place, ares_get_servers_csv(), is newer than Debian 12's c-ares.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+    const auto answered = ares_get_servers_ports(raw, &list);
+#pragma GCC diagnostic pop
+    if (answered == ARES_SUCCESS) {
         constexpr std::size_t most = 3; // resolv.conf(5) MAXNS
         for (const auto* one = list; one && servers.size() < most; one = one->next) {
             ip_address address;

@@ -2,6 +2,7 @@
 #include "reachd/reflector/cookie.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace reachd::reflector {
@@ -23,14 +24,14 @@ cookie_jar::make(byte_view key, transport over, const socket_address& peer, std:
         wire::version, static_cast<std::uint8_t>(over),
         static_cast<std::uint8_t>(peer.address.is_v4() ? 4 : 6)
     };
-    data.insert(data.end(), peer.address.bytes.begin(), peer.address.bytes.end());
+    std::ranges::copy(peer.address.bytes, std::back_inserter(data));
     wire::cookie_bytes out{};
     for (std::size_t i = 0; i < 4; ++i) {
         out[i] = static_cast<std::uint8_t>(second >> (24U - 8U * i));
     }
     data.push_back(static_cast<std::uint8_t>(peer.port >> 8U));
     data.push_back(static_cast<std::uint8_t>(peer.port));
-    data.insert(data.end(), out.begin(), out.begin() + 4);
+    std::copy_n(out.begin(), 4, std::back_inserter(data));
     const auto digest = hmac_(key, data);
     std::copy_n(digest.begin(), out.size() - 4, out.begin() + 4);
     return out;
