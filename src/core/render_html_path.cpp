@@ -19,6 +19,7 @@ constexpr unsigned step = 46;     // from box to box
 constexpr unsigned cut_step = 66; // where the link between them holds a word
 constexpr unsigned line_x = 22;
 constexpr unsigned text_x = 44;
+constexpr unsigned most_hops = 255; // RFC 791, time to live: what somebody else's report has above is no hop
 constexpr unsigned icmp_time_exceeded = 11; // RFC 792
 constexpr unsigned icmp6_time_exceeded = 3; // RFC 4443
 
@@ -65,7 +66,7 @@ void add_usual_hops(hop_map& hops, const json& report, const std::string& destin
 std::optional<unsigned> place(hop_map& hops, const json& one, const std::string& destination)
 {
     const auto address = text_at(one, "address");
-    if (const auto number = decimal_at(one, "hop")) {
+    if (const auto number = decimal_at(one, "hop"); number && *number >= 0 && *number <= most_hops) {
         const auto hop = static_cast<unsigned>(*number);
         if (hop > 0 && address != destination) {
             hops[hop] = address.empty() ? hops[hop] : address;

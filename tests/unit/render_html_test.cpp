@@ -164,6 +164,19 @@ TEST(html_report, accuses_no_box_of_several_that_may_be_it)
     EXPECT_LT(at(bare, "Hops 2 to 3"), at(bare, "perhaps here"));
 }
 
+TEST(html_report, takes_a_number_that_is_no_hops_for_none)
+{
+    for (const double number : {1e300, -1.0, 256.0}) {
+        auto report = plain_report();
+        auto& row = report["catalogues"][0]["requirements"][0];
+        row["runs"][0]["where"]["after"]["hop"] = number; // the address says which it is
+        row["endpoints"][0]["where"] = row["runs"][0]["where"];
+        const auto html = render_html_row(report, "cat", "web");
+        EXPECT_LT(at(html, "Hop 1: 10.77.1.1"), at(html, "class=\"cross\"")) << number;
+        EXPECT_LT(at(html, "class=\"cross\""), at(html, "Hop 2: 100.64.0.1")) << number;
+    }
+}
+
 TEST(html_report, marks_the_box_that_rejects)
 {
     auto report = plain_report();
