@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/app/block_sampler.hpp"
 
-#include "reachd/app/at_exit.hpp"
+#include "reachd/core/at_exit.hpp"
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/wall_clock.hpp"
 
@@ -149,8 +149,20 @@ std::vector<block_sampler::job> block_sampler::jobs_of(std::size_t row) const
 
 asio::awaitable<void> block_sampler::sample_row(std::size_t row)
 {
-    const auto go = [this, row] { ended(row); };
-    const at_exit at_end{go};
+    std::exception_ptr broken;
+    try {
+        co_await sample_blocks(row);
+    } catch (...) {
+        broken = std::current_exception();
+    }
+    ended(row); // not in a destructor: it judges the site, and may throw
+    if (broken) {
+        std::rethrow_exception(broken);
+    }
+}
+
+asio::awaitable<void> block_sampler::sample_blocks(std::size_t row)
+{
     std::set<ip_address> nobody;
     co_await inquiry_.settled(std::move(nobody)); // the way out is known
     const auto jobs = jobs_of(row);

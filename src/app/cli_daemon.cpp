@@ -32,7 +32,7 @@ std::string text_or(const json& from, const char* key, const std::string& otherw
 long long number_or(const json& from, const char* key, long long otherwise)
 {
     const auto found = from.find(key);
-    return found != from.end() && found->is_number() ? found->get<long long>() : otherwise;
+    return found != from.end() ? integer_of(*found).value_or(otherwise) : otherwise;
 }
 
 // "tcp 1.2.3.4 443" as given on the command line, or "1.2.3.4:443", "[::1]:443" for TCP.

@@ -119,7 +119,7 @@ void check_routes(std::vector<finding>& out)
         v6 ? "There is an IPv6 route to the internet."
            : "There is no IPv6 route: IPv6 addresses of names are not used here.",
     });
-    const auto local = read_local_network();
+    const auto local = read_local_network().value_or(local_network{});
     for (const auto& one : local.gateways) {
         out.push_back(
             {health::good, "gateway",

@@ -5,6 +5,7 @@
 #include "reachd/core/json.hpp"
 #include "reachd/core/render_health.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <fmt/format.h>
@@ -25,8 +26,11 @@ const char* variable(const char* name)
 }
 
 // "service was not running" is CRITICAL.
-int print_no_daemon(const std::string& format, const std::string& why)
+int print_no_daemon(const std::string& format, std::string why)
 {
+    // Of a poller's line: a new line begins another service, and a bar the performance data.
+    std::ranges::replace(why, '\n', ' ');
+    std::ranges::replace(why, '|', '/');
     if (format == "checkmk") {
         print("2 \"reachd\" - " + why + "\n");
         return 0;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/app/cli_link.hpp"
 
+#include "reachd/core/text.hpp"
+
 #include <cstdio>
 
 namespace reachd {
@@ -16,22 +18,23 @@ std::string socket_for(const cli_common& common, std::string_view method)
     return directory / (changes ? control_socket_name : status_socket_name);
 }
 
-namespace {
-
 std::string sentence_of(const call_error& failed)
 {
     if (failed.link) {
-        return failed.sentence;
+        return printable(failed.sentence);
     }
-    std::string text = failed.sentence;
+    std::string text = printable(failed.sentence);
     const auto& details = failed.refused.details;
     if (details.is_object() && details.contains("faults")) { // a refused reload: every fault on its line
         for (const auto& fault : details["faults"]) {
-            text += "\n  " + fault.value("text", std::string{});
+            const bool told = fault.is_object() && fault.contains("text") && fault["text"].is_string();
+            text += told ? "\n  " + printable(fault["text"].get<std::string>()) : "";
         }
     }
     return text;
 }
+
+namespace {
 
 std::expected<json, call_error> ask_once(
     const cli_common& common, std::string_view method, const json& params, time_point deadline,

@@ -68,19 +68,19 @@ bool follow(const cli_common& common, const page& format, std::string& why)
 {
     auto client = connect_control(socket_for(common, "subscribe"), steady::now() + plugin_wait);
     if (!client) {
-        why = client.error().sentence;
+        why = sentence_of(client.error());
         return false;
     }
     const auto snapshot = client->call("subscribe", json::object(), steady::now() + usual_wait);
     if (!snapshot) {
-        why = snapshot.error().sentence;
+        why = sentence_of(snapshot.error());
         return false;
     }
     show_snapshot(*snapshot, format);
     while (true) {
         const auto heard = client->next_notification(steady::now() + std::chrono::hours{24});
         if (!heard) {
-            why = heard.error().sentence;
+            why = sentence_of(heard.error());
             return true;
         }
         show_event(heard->params, format);

@@ -116,12 +116,12 @@ bool watcher::connect(std::string& why)
 {
     auto client = connect_control(socket_for(common_, "subscribe"), steady::now() + plugin_wait);
     if (!client) {
-        why = client.error().sentence;
+        why = sentence_of(client.error());
         return false;
     }
     const auto subscribed = client->call("subscribe", json::object(), steady::now() + usual_wait);
     if (!subscribed) {
-        why = subscribed.error().sentence;
+        why = sentence_of(subscribed.error());
         return false;
     }
     client_ = std::move(*client);
@@ -143,7 +143,7 @@ bool watcher::fetch()
 {
     auto report = client_->call("report", json::object(), steady::now() + usual_wait);
     if (!report) {
-        lose(report.error().sentence);
+        lose(sentence_of(report.error()));
         return false;
     }
     screen_.show(std::move(*report));
@@ -157,7 +157,7 @@ void watcher::hear()
 {
     const auto heard = client_->next_notification(steady::now() + usual_wait);
     if (!heard) {
-        lose(heard.error().sentence);
+        lose(sentence_of(heard.error()));
         return;
     }
     screen_.note(local_clock(), heard->params);

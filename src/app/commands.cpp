@@ -238,6 +238,15 @@ asio::awaitable<rpc_answer> probe_answer(command_context context, rpc_request re
             co_return std::unexpected(std::move(error));
         }
     }
+    const bool may = co_await caller.turn();
+    if (!may) {
+        co_return std::unexpected(
+            make_error(reasons::busy, "other clients have not taken their answers yet: ask again")
+        );
+    }
+    if (caller.gone()) {
+        co_return json::object(); // nobody hears it
+    }
     co_return present_report(*work, select);
 }
 
@@ -337,7 +346,8 @@ asio::awaitable<rpc_answer> run_command(command_context context, rpc_request req
         co_return config_answer(work->what().config);
     }
     if (name == "history") {
-        co_return co_await history_answer(*context.history, work, std::move(request.params));
+        const auto whom = caller.access() == access_level::change ? asked_by::control : asked_by::status;
+        co_return co_await history_answer(*context.history, work, std::move(request.params), whom);
     }
     if (name == "acknowledge") {
         const auto uid = caller.peer().uid;

@@ -21,19 +21,10 @@ namespace {
 constexpr seconds stop_time{5};
 constexpr seconds last_write_time{1}; // the history gets so long, whatever the rest took
 constexpr int exit_second_signal = 3;
+constexpr const char* task_retire =
+    "retire"; // of an engine before a reload: the present one goes on without it
 
 } // namespace
-
-std::string text_of(const std::exception_ptr& what)
-{
-    try {
-        std::rethrow_exception(what);
-    } catch (const std::exception& thrown) {
-        return thrown.what();
-    } catch (...) {
-        return "an unknown exception";
-    }
-}
 
 daemon_process::daemon_process(
     asio::io_context& context, const daemon_options& options, paths where, unsigned room, event_log log
@@ -51,6 +42,10 @@ daemon_process::daemon_process(
           [this](const std::string& task, const std::exception_ptr& what) {
               self_->failed(what);
               tell_failure(task, text_of(what));
+              if (broken_.empty() && !ending_ && task != task_retire) {
+                  broken_ = task;
+                  ::raise(SIGTERM); // the service manager starts it again
+              }
           }
       },
       history_{context.get_executor(), make_history_handlers()},
@@ -96,7 +91,9 @@ http_site_context daemon_process::make_http_context()
         .sockets = [this]() -> const control_server& { return server_; },
         .health = [this] { return present_health(*engine_, history_); },
         .snapshot = [this] { return subscription_snapshot(*engine_, history_); },
-        .history = [this](json params) { return history_answer(history_, engine_, std::move(params)); },
+        .history = [this](
+                       json params
+                   ) { return history_answer(history_, engine_, std::move(params), asked_by::http); },
         .failed =
             [this](const std::string& task, const std::exception_ptr& what) {
                 self_->failed(what);
@@ -189,6 +186,14 @@ asio::awaitable<void> daemon_process::retire(std::shared_ptr<engine> old)
 
 asio::awaitable<parsed<std::size_t>> daemon_process::reload()
 {
+    if (ending_) { // nobody would stop a new engine
+        co_return std::unexpected(
+            file_faults{
+                {.file = where_.config.string(),
+                 .message = "reachd ends; the files are read when it is started again"}
+            }
+        );
+    }
     const auto since_boot = std::chrono::duration_cast<microseconds>(steady::now().time_since_epoch());
     const auto notice = fmt::format("RELOADING=1\nMONOTONIC_USEC={}", since_boot.count());
     static_cast<void>(notify_service_manager(notice));
@@ -233,7 +238,7 @@ asio::awaitable<parsed<std::size_t>> daemon_process::reload()
     made->inherit(*old); // what a round under way has found out already is told now
     flaps_.forget();
     http_.apply(engine_->what().config.http, std::move(*door));
-    tasks_.spawn("retire", retire(old));
+    tasks_.spawn(task_retire, retire(old));
     tasks_.spawn("schedule", keep_probing(engine_));
     const auto rows = engine_->what().rows.size();
     history_.reloaded(make_history_options(where_, engine_->what().config, options_.version));
@@ -273,6 +278,7 @@ asio::awaitable<void> daemon_process::feed_watchdog(microseconds interval)
 
 asio::awaitable<void> daemon_process::shut_down()
 {
+    ending_ = true;
     static_cast<void>(notify_service_manager("STOPPING=1"));
     history_.after_kept([this] {
         log_.write(events::stopping, "a signal asked for the end", json::object());
@@ -281,12 +287,17 @@ asio::awaitable<void> daemon_process::shut_down()
     hangups_.cancel();
     status_.close();
     self_->close();
-    co_await engine_->stop(deadline);
+    const auto last = engine_;
+    auto left = co_await last->stop(deadline);
     co_await server_.stop(deadline);
     co_await http_.stop(deadline);
     tasks_.cancel();
-    co_await tasks_.join(deadline);
+    left += co_await tasks_.join(deadline);
     co_await history_.stop(std::max(deadline, steady::now() + last_write_time));
+    if (left > 0) { // they would hold up the end for ever
+        std::fprintf(stderr, "reachd: %zu tasks would not end\n", left);
+        ::_exit(exit_system);
+    }
 }
 
 asio::awaitable<void> daemon_process::run()
@@ -341,6 +352,12 @@ int run_daemon(const daemon_options& options)
     context.run();
     if (broken) {
         std::fprintf(stderr, "reachd: %s\n", text_of(broken).c_str());
+        return exit_system;
+    }
+    if (!daemon.broken().empty()) {
+        std::fprintf(
+            stderr, "reachd: the task \"%s\" ended, and nothing goes on without it\n", daemon.broken().c_str()
+        );
         return exit_system;
     }
     return 0;

@@ -18,8 +18,6 @@
 
 namespace reachd {
 
-std::string text_of(const std::exception_ptr& what);
-
 class daemon_process {
 public:
     daemon_process(
@@ -30,6 +28,8 @@ public:
     // The first configuration; the exit code when it cannot be used.
     std::optional<int> start();
     boost::asio::awaitable<void> run();
+    // The task that ended by an exception and took the daemon with it; "" for none.
+    [[nodiscard]] const std::string& broken() const { return broken_; }
     boost::asio::awaitable<parsed<std::size_t>> reload();
 
 private:
@@ -75,6 +75,8 @@ private:
     std::shared_ptr<engine> engine_;
     std::optional<doors> doors_;
     site_answer told_ = site_answer::unproven;
+    bool ending_ = false;
+    std::string broken_; // the task without which nothing is worth going on
     status_notice status_;
     boost::asio::signal_set hangups_;
     task_group tasks_;

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/app/engine.hpp"
 
-#include "reachd/app/at_exit.hpp"
+#include "reachd/core/at_exit.hpp"
 #include "reachd/core/nat64.hpp"
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/local_network_reader.hpp"
 #include "reachd/net/wall_clock.hpp"
 
 #include <algorithm>
+#include <map>
 #include <random>
+#include <ranges>
 #include <utility>
 
 namespace reachd {
@@ -29,15 +31,8 @@ forward_failures(const engine_listener& listener, std::shared_ptr<self_watch> se
     return [told = listener.failed,
             self = std::move(self)](const std::string& name, const std::exception_ptr& what) {
         self->failed(what);
-        if (!told) {
-            return;
-        }
-        try {
-            std::rethrow_exception(what);
-        } catch (const std::exception& thrown) {
-            told(name, thrown.what());
-        } catch (...) {
-            told(name, "an unknown exception");
+        if (told) {
+            told(name, text_of(what));
         }
     };
 }
@@ -142,7 +137,8 @@ engine::engine(
 {
     state_.rows.resize(plan_->rows.size());
     state_.sent.since = wall_now();
-    state_.local = look_around();
+    clock_steps_ = self_->clock_steps();
+    look_around();
     if (how_far == depth::first_hand) {
         inquirer_.close();
         sampler_.close();
@@ -153,66 +149,6 @@ engine::engine(
         work.turn.rounds_per_sweep = static_cast<std::size_t>(rounds);
     }
     refresh();
-}
-
-void engine::inherit(const engine& older)
-{
-    for (std::size_t i = 0; i < plan_->rows.size(); ++i) {
-        const auto found = std::ranges::find(older.plan_->rows, plan_->rows[i]);
-        if (found != older.plan_->rows.end() && older.plan_->vantages == plan_->vantages) {
-            const auto at = static_cast<std::size_t>(found - older.plan_->rows.begin());
-            state_.rows[i] = older.state_.rows[at];
-            work_[i].turn = older.work_[at].turn;
-            work_[i].last_whole = older.work_[at].last_whole;
-            // Samples that end with the older engine are taken again: its round was not whole.
-            work_[i].whole_once = older.work_[at].whole_once && !older.sampler_.is_running(at);
-        }
-    }
-    state_.local = older.state_.local;
-    state_.traces = older.state_.traces;
-    state_.sent.inherit(older.state_.sent);
-    state_.nat64 = older.state_.nat64;
-    state_.state = older.state_.state;
-    state_.since = older.state_.since;
-    refresh();
-}
-
-void engine::remember(std::size_t row, const remembered<row_answer>& before)
-{
-    auto& state = state_.rows[row];
-    state.before_start = before;
-    if (state.state == before.state) {
-        state.since = std::min(state.since, before.since);
-    }
-}
-
-void engine::remember(const remembered<site_answer>& before)
-{
-    state_.before_start = before;
-    if (state_.state == before.state) {
-        state_.since = std::min(state_.since, before.since);
-    }
-}
-
-void engine::remember(std::size_t row, const inbound_visit& before)
-{
-    const auto* what = std::get_if<inbound>(&plan_->rows[row].what);
-    auto& seen = state_.rows[row].inbound;
-    const bool known =
-        std::ranges::find(seen.visits, before.source, &inbound_visit::source) != seen.visits.end();
-    if (what && !known) {
-        note_visit(*what, seen, before.source, before.at);
-    }
-}
-
-void engine::acknowledge(std::size_t row, std::optional<acknowledgement> note)
-{
-    state_.rows[row].acknowledged = std::move(note);
-}
-
-void engine::leave_out(std::size_t row, std::string why)
-{
-    state_.rows[row].not_run = std::move(why);
 }
 
 void engine::refresh()
@@ -283,15 +219,18 @@ asio::awaitable<void> engine::probe(std::vector<std::size_t> rows)
     }
 }
 
-local_network engine::look_around()
+void engine::look_around()
 {
     auto out = read_local_network();
+    if (!out) {
+        return; // what was seen before is truer than nothing
+    }
     for (const auto& server : resolver::system_servers()) {
         if (const auto address = parse_address(server)) { // else with a port of its own
-            out.dns_servers.push_back(*address);
+            out->dns_servers.push_back(*address);
         }
     }
-    return out;
+    state_.local = std::move(*out);
 }
 
 std::set<ip_address> engine::addresses_of(const row_state& row)
@@ -334,24 +273,33 @@ asio::awaitable<void> engine::finish_ladders()
 
 asio::awaitable<void> engine::keep_climbing()
 {
-    // What an older engine measured stays good for its time.
-    std::optional<wall_time> last;
-    for (const auto& row : state_.rows) {
-        for (const auto& one : row.idle) {
-            last = std::max(last.value_or(one.measured), one.measured);
-        }
-    }
     const duration interval = plan_->config.schedule.nat_interval;
-    // Never later than an interval from now: the clock may have been set back since.
-    const auto age = last ? std::clamp<duration>(wall_now() - *last, duration::zero(), interval) : interval;
-    auto due = steady::now() + interval - age;
-    while (!stopping_) {
-        const bool awake = co_await sleep_until(due);
+    std::map<std::size_t, time_point> due; // by row
+    for (std::size_t row = 0; row < plan_->rows.size(); ++row) {
+        if (!std::holds_alternative<idle_timer>(plan_->rows[row].what)) {
+            continue;
+        }
+        // What an older engine measured stays good for its time; what it was measuring begins anew.
+        auto age = interval;
+        for (const auto& one : state_.rows[row].idle) {
+            // Never later than an interval from now: the clock may have been set back since.
+            age = std::clamp<duration>(wall_now() - one.measured, duration::zero(), age);
+        }
+        due[row] = steady::now() + interval - age;
+    }
+    while (!stopping_ && !due.empty()) {
+        const auto soonest = std::ranges::min(due | std::views::values);
+        const bool awake = co_await sleep_until(soonest);
         if (!awake) {
             co_return;
         }
-        start_ladders(idle_depth::bracket);
-        due = steady::now() + interval;
+        for (auto& [row, when] : due) {
+            if (when <= steady::now()) {
+                ladders_.start(row, idle_depth::bracket);
+                when = steady::now() + interval;
+            }
+        }
+        refresh();
     }
 }
 
@@ -376,7 +324,13 @@ asio::awaitable<void> engine::keep_probing()
     for (const auto row : rows) {
         if (!state_.rows[row].checked) {
             schedule_->hurry(row, steady::now()); // nothing is known yet: the pacer spreads it
+            continue;
         }
+        // However often the files are read again, a row comes round.
+        const duration interval = plan_->config.schedule.interval;
+        const auto age =
+            std::clamp<duration>(wall_now() - *state_.rows[row].checked, duration::zero(), interval);
+        schedule_->no_later(row, steady::now() + interval - age);
     }
     while (!stopping_) {
         const auto due = schedule_->next_due();
@@ -460,7 +414,7 @@ void engine::end_measuring(std::size_t row, round_kind kind)
     }
     state_.rows[row].checked = wall_now();
     work_[row].measured = true;
-    state_.local = look_around();
+    look_around();
     refresh();
 }
 

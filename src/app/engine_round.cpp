@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // One round of one row: look-ups, probes, and what they show.
-#include "reachd/app/at_exit.hpp"
 #include "reachd/app/engine.hpp"
+#include "reachd/core/at_exit.hpp"
 #include "reachd/core/expand.hpp"
+#include "reachd/core/groups.hpp"
 #include "reachd/core/nat64.hpp"
+#include "reachd/core/older_answers.hpp"
 #include "reachd/core/trace_keeping.hpp"
 #include "reachd/core/unheard_names.hpp"
 #include "reachd/net/wall_clock.hpp"
@@ -42,24 +44,18 @@ asio::awaitable<void> engine::measure_row(std::size_t row, round_kind kind)
         }
     }
     state.endpoints = std::move(endpoints);
-    forget_old_traces(state_, state, wall_now());
-    if (steady::now() >= gone_due_) {
-        gone_due_ = steady::now() + trace_age;
-        forget_gone(state_, wall_now());
-    }
+    tidy_traces(row);
     rotation whole{};
     const auto chosen =
         select_round(what.expect, state.endpoints, kind == round_kind::whole ? whole : work_[row].turn);
-    const auto of = std::make_shared<round>(executor_);
-    for (const auto index : chosen) {
-        if (!state.endpoints[index].without_probing) {
-            ++of->left;
-            ++progress_.known;
-            probes_.spawn(plan_->rows[row].id, probe_endpoint(row, index, of));
-        }
-    }
-    tell_progress();
+    const auto of = ask(row, chosen);
     co_await wait_for(of);
+    if (!of->fell_silent.empty()) {
+        co_await ask_neighbours_again(row, of->fell_silent);
+    }
+    if (stopping_) {
+        co_return;
+    }
     if (kind == round_kind::whole && !what.blocks.empty()) {
         sampler_.start(row);
     }
@@ -69,6 +65,64 @@ asio::awaitable<void> engine::measure_row(std::size_t row, round_kind kind)
         co_return;
     }
     end_measuring(row, kind);
+}
+
+void engine::tidy_traces(std::size_t row)
+{
+    // Their ages and their order go by the wall clock.
+    if (std::exchange(clock_steps_, self_->clock_steps()) != self_->clock_steps()) {
+        state_.traces.clear();
+    }
+    forget_old_traces(state_, state_.rows[row], wall_now());
+    if (steady::now() >= gone_due_) {
+        gone_due_ = steady::now() + trace_age;
+        forget_gone(state_, wall_now());
+    }
+}
+
+std::shared_ptr<engine::round> engine::ask(std::size_t row, const std::vector<std::size_t>& endpoints)
+{
+    const auto of = std::make_shared<round>(executor_);
+    for (const auto index : endpoints) {
+        if (!state_.rows[row].endpoints[index].without_probing) {
+            ++of->left;
+            ++progress_.known;
+            probes_.spawn(plan_->rows[row].id, probe_endpoint(row, index, of));
+        }
+    }
+    tell_progress();
+    return of;
+}
+
+// A fault that began within the round, or since the last one of another row, leaves answers of before it.
+asio::awaitable<void> engine::ask_neighbours_again(std::size_t row, std::vector<std::size_t> fell_silent)
+{
+    const auto& endpoints = state_.rows[row].endpoints;
+    for (std::size_t other = 0; schedule_ && other < state_.rows.size(); ++other) {
+        if (other != row &&
+            has_answers_before_silence(state_.rows[other].endpoints, endpoints, fell_silent)) {
+            schedule_->hurry(other, steady::now());
+            wake_.cancel();
+        }
+    }
+    const auto neighbours = answers_before_silence(endpoints, fell_silent);
+    std::vector<std::size_t> some;
+    for (const auto& each : neighbours) {
+        some.push_back(each.front());
+    }
+    const auto first = ask(row, some);
+    co_await wait_for(first);
+    if (stopping_) {
+        co_return;
+    }
+    std::vector<std::size_t> rest;
+    for (const auto& each : neighbours) {
+        if (look_at(endpoints[each.front()]) == first_look::silent) {
+            rest.insert(rest.end(), each.begin() + 1, each.end());
+        }
+    }
+    const auto all = ask(row, rest);
+    co_await wait_for(all);
 }
 
 asio::awaitable<void> engine::wait_for(std::shared_ptr<round> of)
@@ -164,12 +218,25 @@ asio::awaitable<void> engine::probe_endpoint(std::size_t row, std::size_t index,
         return gate_.enter_again(order.target.address, &inside);
     };
     const auto doubt = doubt_soon(row, index, order, of);
+    bool open = true; // for the NATs on the way
+    const auto give_up = [this, &open] {
+        if (open) {
+            state_.sent.dropped();
+        }
+    };
+    const at_exit given_up{give_up};
     auto seen = co_await check_endpoint(order, trust_, retry, self_);
     state_.sent.ended(order.target, seen, steady::now());
+    open = false;
     if (!stopping_) {
-        const bool is_new = take_in(state_, state_.rows[row].endpoints[index], std::move(seen));
+        auto& one = state_.rows[row].endpoints[index];
+        const bool spoke = look_at(one) != first_look::unknown;
+        const bool is_new = take_in(state_, one, std::move(seen));
         if (is_new) { // else the round's end looks once
             inquirer_.wake();
+        }
+        if (is_new && spoke && one.transport == transport::tcp && look_at(one) == first_look::silent) {
+            of->fell_silent.push_back(index);
         }
     }
 }

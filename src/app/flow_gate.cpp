@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/app/flow_gate.hpp"
 
-#include "reachd/app/at_exit.hpp"
+#include "reachd/core/at_exit.hpp"
 #include "reachd/net/deadline.hpp"
 
 #include <boost/asio/as_tuple.hpp>

@@ -127,14 +127,15 @@ rpc_error not_one_row(const plan& what, const report_selection& select, const st
 
 } // namespace
 
-asio::awaitable<rpc_answer> history_answer(history_desk& desk, std::shared_ptr<engine> work, json params)
+asio::awaitable<rpc_answer>
+history_answer(history_desk& desk, std::shared_ptr<engine> work, json params, asked_by whom)
 {
     auto question = read_question(params);
     if (!question) {
         co_return std::unexpected(question.error());
     }
     const report_selection select{question->query.catalogue, question->query.requirement};
-    auto answer = co_await desk.ask(std::move(*question));
+    auto answer = co_await desk.ask(std::move(*question), whom);
     if (!answer) {
         const bool busy = answer.error().what == store_fault::busy;
         auto error = make_error(busy ? reasons::busy : reasons::no_history, answer.error().sentence);

@@ -240,12 +240,12 @@ void history_desk::after_kept(std::function<void()> action)
     }
 }
 
-asio::awaitable<stored<json>> history_desk::ask(history_question question)
+asio::awaitable<stored<json>> history_desk::ask(history_question question, asked_by whom)
 {
     if (!keeper_) {
         co_return std::unexpected(store_error{store_fault::unavailable, "the daemon begins"});
     }
-    auto answer = co_await keeper_->ask(std::move(question));
+    auto answer = co_await keeper_->ask(std::move(question), whom);
     co_return answer;
 }
 

@@ -61,7 +61,13 @@ void history_keeper::pump(urgency how)
     };
     asio::post(
         *pool_, [this, job = std::move(job), work = worker_, alive = alive_, back = executor_]() mutable {
-            auto what = std::make_shared<history_outcome>(work->run(std::move(job)));
+            auto what = std::make_shared<history_outcome>();
+            try {
+                *what = work->run(job);
+            } catch (const std::exception& thrown) { // nothing may leave this thread
+                what->fault = store_error{store_fault::unavailable, thrown.what()};
+                what->unwritten = std::move(job.batches);
+            }
             asio::post(back, [this, alive, what] {
                 if (*alive) {
                     done(std::move(*what));
@@ -148,6 +154,7 @@ void history_keeper::done(history_outcome what)
     }
     if (what.memory) {
         ++openings_;
+        broken_.reset(); // it was found in the file of before
         handle_.begun(std::move(*what.memory));
     }
     run_actions();
@@ -252,7 +259,7 @@ asio::awaitable<bool> history_keeper::stop(time_point deadline)
     co_return written && !fault_;
 }
 
-asio::awaitable<stored<json>> history_keeper::ask(history_question question)
+asio::awaitable<stored<json>> history_keeper::ask(history_question question, asked_by whom)
 {
     if (!pool_) {
         co_return std::unexpected(store_error{store_fault::unavailable, "the daemon ends"});
@@ -263,7 +270,7 @@ asio::awaitable<stored<json>> history_keeper::ask(history_question question)
         co_return std::unexpected(store_error{store_fault::unavailable, "the history is not open"});
     }
     const auto opening = openings_;
-    auto asking = questions_.ask(source_, std::move(question));
+    auto asking = questions_.ask(source_, std::move(question), whom);
     auto answer = co_await std::move(asking);
     if (!answer && opening == openings_) {
         const auto what = answer.error().what;

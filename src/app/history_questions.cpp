@@ -3,6 +3,7 @@
 
 #include "reachd/net/deadline.hpp"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <exception>
 #include <fmt/format.h>
@@ -56,8 +57,11 @@ void history_questions::next()
     if (present_ || waiting_.empty() || stopped_) {
         return;
     }
-    present_ = std::move(waiting_.front());
-    waiting_.pop_front();
+    const auto other = std::ranges::find_if(waiting_, [&](const auto& one) { return one->whom != last_; });
+    const auto chosen = other == waiting_.end() ? waiting_.begin() : other;
+    present_ = std::move(*chosen);
+    waiting_.erase(chosen);
+    last_ = present_->whom;
     const auto work = [this, one = present_, answer = answer_, limit = limits_.work, alive = alive_,
                        back = executor_] {
         const auto until = steady::now() + limit;
@@ -86,20 +90,21 @@ void history_questions::done(const std::shared_ptr<asked>& one)
     next();
 }
 
-asio::awaitable<stored<json>> history_questions::ask(history_source from, history_question question)
+asio::awaitable<stored<json>>
+history_questions::ask(history_source from, history_question question, asked_by whom)
 {
     next(); // forgets those that have gone
     if (stopped_) {
         co_return fault(store_fault::unavailable, "the daemon ends");
     }
-    if (waiting_.size() >= limits_.waiting) {
-        co_return fault(
-            store_fault::busy, fmt::format("{} questions to the history wait already", waiting_.size())
-        );
+    const auto ahead = std::ranges::count(waiting_, whom, [](const auto& one) { return one->whom; });
+    if (static_cast<std::size_t>(ahead) >= limits_.waiting) {
+        co_return fault(store_fault::busy, fmt::format("{} questions to the history wait already", ahead));
     }
     const auto one = std::make_shared<asked>(executor_);
     one->from = std::move(from);
     one->question = std::move(question);
+    one->whom = whom;
     // However this coroutine ends.
     struct leaving {
         std::shared_ptr<asked> what;

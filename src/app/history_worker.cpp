@@ -93,7 +93,7 @@ stored<void> history_worker::write(history_job& job, history_outcome& out)
     return {};
 }
 
-history_outcome history_worker::run(history_job job)
+history_outcome history_worker::run(history_job& job)
 {
     history_outcome out;
     const bool moved = store_ && file_ != job.options.file;

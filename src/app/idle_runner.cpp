@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/app/idle_runner.hpp"
 
-#include "reachd/app/at_exit.hpp"
+#include "reachd/core/at_exit.hpp"
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/wall_clock.hpp"
 
@@ -174,13 +174,23 @@ asio::awaitable<idle_runner::ladders> idle_runner::find_places(std::size_t row)
 
 asio::awaitable<void> idle_runner::run_row(std::size_t row, idle_depth how_far)
 {
-    const auto leave = [this, row] {
-        running_.erase(row);
-        if (!closed_) {
-            told_.finished(row);
-        }
-    };
-    const at_exit at_end{leave};
+    std::exception_ptr broken;
+    try {
+        co_await measure_row(row, how_far);
+    } catch (...) {
+        broken = std::current_exception();
+    }
+    running_.erase(row);
+    if (!closed_) {
+        told_.finished(row); // not in a destructor: it judges the site, and may throw
+    }
+    if (broken) {
+        std::rethrow_exception(broken);
+    }
+}
+
+asio::awaitable<void> idle_runner::measure_row(std::size_t row, idle_depth how_far)
+{
     if (state_.rows[row].idle.empty()) {
         state_.rows[row].idle_why = "it is being measured";
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The single flows of a ladder, and those that tell which box it is.
-#include "reachd/app/at_exit.hpp"
 #include "reachd/app/idle_runner.hpp"
+#include "reachd/core/at_exit.hpp"
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/idle_datagrams.hpp"
 #include "reachd/net/idle_mapping.hpp"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/app/inbound_runner.hpp"
 
-#include "reachd/app/at_exit.hpp"
 #include "reachd/app/check_endpoint.hpp"
+#include "reachd/core/at_exit.hpp"
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/service_sockets.hpp"
 #include "reachd/net/tcp_facts.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/app/inquirer.hpp"
 
-#include "reachd/app/at_exit.hpp"
+#include "reachd/core/at_exit.hpp"
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/hop_probe.hpp"
 
@@ -112,6 +112,14 @@ void inquirer::close()
     tell_waiters();
 }
 
+void inquirer::inherit(const inquirer& older)
+{
+    hops_.inherit(older.hops_);
+    repeats_.inherit(older.repeats_);
+    allowance_since_ = older.allowance_since_;
+    allowance_used_ = older.allowance_used_;
+}
+
 way_out inquirer::way_of(const std::string& vantage) const
 {
     const auto from = std::ranges::find(plan_->vantages, vantage, &vantage::name);
@@ -127,7 +135,9 @@ bool inquirer::is_pending(const std::set<ip_address>& addresses) const
     const auto concerns = [&](const hop_order& order) {
         return order.shared || addresses.contains(order.which.target.address);
     };
-    return std::ranges::any_of(wanted_, concerns) || std::ranges::any_of(under_way_, concerns);
+    const auto is_deferred = [&](const ip_address& one) { return deferred_.contains(one); };
+    return std::ranges::any_of(wanted_, concerns) || std::ranges::any_of(under_way_, concerns) ||
+           std::ranges::any_of(addresses, is_deferred);
 }
 
 // Judged at the look itself: by the time that a waiter goes on, other answers may have come.
@@ -184,7 +194,9 @@ asio::awaitable<void> inquirer::work()
         if (std::exchange(dirty_, false)) {
             known = shared_hops_of(*plan_, state_);
             const auto begun = steady::now();
-            wanted_ = next_orders(*plan_, state_, under_way_);
+            auto orders = next_orders(*plan_, state_, under_way_);
+            wanted_ = std::move(orders.now);
+            deferred_ = std::move(orders.deferred);
             const auto took = steady::now() - begun;
             spacing_ = std::max<duration>(
                 {look_spacing, std::min<duration>(look_rest_at_most, look_rest * took),
@@ -194,6 +206,7 @@ asio::awaitable<void> inquirer::work()
             if (allowance_used_ >= inquiry_probes_at_most) {
                 state_.sent.left_out(wanted_.size());
                 wanted_.clear();
+                deferred_.clear();
             }
         }
         auto chosen = hops_.choose(next_of_each_flow(), known, allowance(), steady::now());
@@ -318,6 +331,13 @@ asio::awaitable<observation> inquirer::send(hop_order order, sent_for why)
         .payload = order.payload,
         .source_port = order.keeps_port ? ports_[order.which] : order.source_port,
     };
+    bool open = true; // for the NATs on the way
+    const auto give_up = [this, &open] {
+        if (open) {
+            state_.sent.dropped();
+        }
+    };
+    const at_exit given_up{give_up};
     const auto way = way_of(order.which.vantage);
     const auto wait = wait_for(order);
     observation seen;
@@ -345,6 +365,7 @@ asio::awaitable<observation> inquirer::send(hop_order order, sent_for why)
     }
     seen.unpaced = order.hop_limit && !order.needs_icmp && plan_->config.limits.icmp_per_hop_per_s == 0;
     state_.sent.ended(order.which.target, seen, why, steady::now());
+    open = false;
     if (is_answer(seen.what, order.which.target.address)) {
         auto& slowest = slowest_answer_[{order.which.vantage, order.which.target.address}];
         slowest = std::max(slowest, seen.took);
@@ -364,17 +385,20 @@ asio::awaitable<void> inquirer::carry_out(hop_order order)
         wake();
     };
     const at_exit ended{go};
-    const bool repeat = !order.hop_limit;
-    if (repeat) {
-        const bool inside = co_await repeats_.enter(order.which.target.address);
+    bool inside = false;
+    const auto free = [this, &inside] {
+        if (inside) {
+            repeats_.leave();
+        }
+    };
+    const at_exit free_place{free};
+    if (!order.hop_limit) {
+        inside = co_await repeats_.enter(order.which.target.address);
         if (!inside) {
             co_return;
         }
     }
     auto seen = co_await send(order, sent_for::inquiry);
-    if (repeat) {
-        repeats_.leave();
-    }
     if (closed_ || (order.keeps_port && is_taken(seen))) {
         co_return;
     }

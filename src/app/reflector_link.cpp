@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fmt/format.h>
 #include <fstream>
 #include <iterator>
@@ -27,6 +28,17 @@ constexpr std::size_t most_key_bytes = 65536;
 
 result<wire::key> read_reflector_key(const std::string& file)
 {
+    std::error_code code;
+    if (const auto kind = std::filesystem::status(file, code).type();
+        kind != std::filesystem::file_type::regular && kind != std::filesystem::file_type::not_found &&
+        !code) {
+        return std::unexpected(
+            error{
+                errc::unreadable, stage::configure,
+                fmt::format("the key file {}: it is not a regular file", file)
+            }
+        );
+    }
     std::ifstream stream{file, std::ios::binary};
     if (!stream) {
         return std::unexpected(
@@ -36,8 +48,9 @@ result<wire::key> read_reflector_key(const std::string& file)
             }
         );
     }
-    std::string text{std::istreambuf_iterator<char>{stream}, {}};
-    text.resize(std::min(text.size(), most_key_bytes));
+    std::string text(most_key_bytes, '\0');
+    stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(stream.gcount()));
     auto keys = wire::parse_keys(text, file);
     if (!keys) {
         return std::unexpected(error{errc::invalid, stage::configure, to_text(keys.error().front())});

@@ -14,6 +14,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sys/resource.h>
+#include <unistd.h>
+#include <utility>
 
 namespace reachd {
 
@@ -33,6 +35,7 @@ constexpr unsigned quick_samples = 16;
 constexpr rlim_t reserved_descriptors = 64;
 constexpr rlim_t most_descriptors = 65536;
 constexpr seconds stop_time{5};
+constexpr int exit_second_signal = 3; // what was checked is lost: unproven
 
 result<void> keep_vantage(plan& out, const std::string& name)
 {
@@ -206,17 +209,36 @@ result<check_result> run_site_check(const std::shared_ptr<const plan>& what, con
             }
         }
     }
-    task_group tasks{context.get_executor(), {}};
     asio::signal_set signals{context, SIGINT, SIGTERM};
+    std::string broken; // by what
+    task_group* all = nullptr;
+    task_group tasks{context.get_executor(), [&](const std::string& task, const std::exception_ptr& why) {
+                         if (std::exchange(broken, task + ": " + text_of(why)).empty()) {
+                             all->spawn("stop", stop_early(run));
+                             run.self->close();
+                             signals.cancel();
+                         }
+                     }};
+    all = &tasks;
     tasks.spawn("self", run.self->run());
     tasks.spawn("check", run_all(run, signals));
-    signals.async_wait([&run, &tasks](const boost::system::error_code& code, int) {
+    signals.async_wait([&](const boost::system::error_code& code, int) {
         if (!code) {
             run.interrupted = true;
             tasks.spawn("stop", stop_early(run));
+            // A second one means now.
+            signals.async_wait([](const boost::system::error_code& again, int) {
+                if (!again) {
+                    ::_exit(exit_second_signal);
+                }
+            });
         }
     });
     context.run();
+    if (!broken.empty()) {
+        warnings.push_back("the check ended early: " + broken);
+        run.interrupted = true;
+    }
     if (run.interrupted) {
         mark_not_run(run);
     } else {

@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <new>
+#include <nlohmann/json.hpp>
 
 namespace {
 
@@ -335,6 +336,9 @@ int main(int count, char** arguments)
         return run(count, arguments);
     } catch (const std::bad_alloc&) {
         std::fputs("reachctl: there is not enough memory for this\n", stderr);
+        return reachd::exit_unproven;
+    } catch (const nlohmann::json::exception&) {
+        std::fputs("reachctl: what was answered is not an answer of reachd's: is this its socket?\n", stderr);
         return reachd::exit_unproven;
     }
 }

@@ -393,6 +393,7 @@ private:
                              ? blame::unknown
                              : blame_of_pair(which, found.after, found.before, found.before_is_target);
             judged.sentence = fmt::format("dropped {}", pair_text(which, *judged.where, judged.blame));
+            judged.left_site = way_of(which).beyond > 0 && found.after >= way_of(which).beyond;
             return;
         }
     }

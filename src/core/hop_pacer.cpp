@@ -78,6 +78,15 @@ bool hop_pacer::take(const key& hop, time_point now, choice& out)
     return false;
 }
 
+void hop_pacer::inherit(const hop_pacer& older)
+{
+    budgets_ = older.budgets_;
+    for (auto& [hop, left] : budgets_) {
+        left.tokens = std::min(left.tokens, burst_);
+    }
+    met_ = older.met_;
+}
+
 void hop_pacer::forget_resting(time_point now)
 {
     if (budgets_.size() >= hops_known) {

@@ -70,8 +70,7 @@ bool order_book::is_busy(const flow& which) const
     return std::ranges::any_of(orders_, concerns) || std::ranges::any_of(under_way_, concerns);
 }
 
-std::vector<hop_order>
-next_orders(const plan& what, const site_state& site, const std::set<hop_order>& under_way)
+inquiry_orders next_orders(const plan& what, const site_state& site, const std::set<hop_order>& under_way)
 {
     order_book book{what, site, under_way};
     ask_about_ways_out(book);

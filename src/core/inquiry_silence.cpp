@@ -133,7 +133,7 @@ private:
                 return;
             }
         } else if (book_.is_busy(first->second)) {
-            return;
+            return book_.defer(one.which);
         }
         follow_silent(one);
     }

@@ -4,6 +4,7 @@
 #include "json_syntax.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <numeric>
@@ -155,6 +156,21 @@ std::string escape_unseen(std::string text)
 }
 
 } // namespace
+
+std::optional<long long> integer_of(const json& value)
+{
+    constexpr double exact = 9'007'199'254'740'992.0; // 2^53
+    if (value.is_number_unsigned()) {
+        const auto number = value.get<std::uint64_t>();
+        return std::in_range<long long>(number) ? std::optional{static_cast<long long>(number)}
+                                                : std::nullopt;
+    }
+    if (value.is_number_integer()) {
+        return value.get<long long>();
+    }
+    const auto number = value.is_number_float() ? value.get<double>() : exact;
+    return std::abs(number) < exact ? std::optional{static_cast<long long>(number)} : std::nullopt;
+}
 
 std::string dump(const json& value, int indent)
 {

@@ -48,7 +48,9 @@ public:
     void share(bool on) { sharing_ = on; }
     // Something about this flow is wanted or under way.
     [[nodiscard]] bool is_busy(const flow& which) const;
-    std::vector<hop_order> take() { return std::move(orders_); }
+    // What is asked about this flow depends on what comes of another one, which is busy.
+    void defer(const flow& which) { deferred_.insert(which.target.address); }
+    inquiry_orders take() { return {std::move(orders_), std::move(deferred_)}; }
 
     const evidence all;
     const std::vector<group> groups;
@@ -57,6 +59,7 @@ private:
     const std::set<hop_order>& under_way_;
     std::set<hop_order> ordered_;
     std::vector<hop_order> orders_;
+    std::set<ip_address> deferred_;
     bool sharing_ = false;
 };
 

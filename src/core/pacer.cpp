@@ -92,6 +92,14 @@ void pacer::spend(const ip_address& towards, double share, time_point now)
     forget_idle_lanes(now);
 }
 
+void pacer::inherit(const pacer& older)
+{
+    global_free_at_ = older.global_free_at_;
+    for (const auto& [address, where] : older.lanes_) {
+        lanes_[address].free_at = where.free_at;
+    }
+}
+
 std::deque<pacer::ticket> pacer::drop_all()
 {
     std::deque<ticket> dropped;

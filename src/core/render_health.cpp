@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/core/render_health.hpp"
 
+#include "reachd/core/json.hpp"
 #include "reachd/core/text.hpp"
 
 #include <algorithm>
@@ -21,7 +22,13 @@ std::string text_of(const json& from, const char* key)
 long long number_of(const json& from, const char* key)
 {
     const auto found = from.find(key);
-    return found != from.end() && found->is_number() ? found->get<long long>() : 0;
+    return found != from.end() ? integer_of(*found).value_or(0) : 0;
+}
+
+bool is_stale(const json& health)
+{
+    const auto found = health.find("stale");
+    return found != health.end() && found->is_boolean() && found->get<bool>();
 }
 
 struct numbers {
@@ -68,7 +75,7 @@ std::string verdict_of_site(const json& health)
             text_of(health["before_start"], "since"), out
         );
     }
-    return health.value("stale", false) ? "nothing was measured lately: " + out : out;
+    return is_stale(health) ? "nothing was measured lately: " + out : out;
 }
 
 // What is wrong comes first: the network where a row fails, else the daemon.
@@ -84,7 +91,7 @@ std::string summary_of(const json& health)
 
 plugin_state row_state_of(const std::string& word, const json& health)
 {
-    if (health.value("stale", false)) {
+    if (is_stale(health)) {
         return {};
     }
     if (word == "fail") {
@@ -141,7 +148,7 @@ plugin_state plugin_state_of(const json& health)
     if (was_not_ready(health)) {
         return {2, "CRITICAL"}; // a restart mends no firewall
     }
-    if (health.value("stale", false)) {
+    if (is_stale(health)) {
         return {};
     }
     const auto state = text_of(health, "state");

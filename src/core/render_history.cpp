@@ -46,6 +46,8 @@ ink ink_of(const std::string& state)
     return good ? ink::good : bad ? ink::bad : ink::unsure;
 }
 
+constexpr long long most_rtt_us = 3'600'000'000; // an hour: what an answer has above is no time
+
 std::string lasted(double span_s)
 {
     constexpr double hour = 3600;
@@ -56,7 +58,7 @@ std::string lasted(double span_s)
     if (span_s >= 2 * hour) {
         return fmt::format("{:.1f} h", span_s / hour);
     }
-    return to_text(std::chrono::duration_cast<duration>(seconds{std::llround(span_s)}));
+    return to_text(std::chrono::duration_cast<duration>(seconds{std::llround(std::max(span_s, 0.0))}));
 }
 
 // What the entry is about.
@@ -198,7 +200,8 @@ std::string samples_text(const json& answer, const local_clock& clock)
         out += fmt::format(
             "{:<19}  {:<5}  {:<18}  {:>6}  {:>6}  {:>9}\n", clock(text_at(one, "time")),
             text_at(one, "width"), shorten(text_at(one, "requirement"), 18), number_at(one, "rounds"),
-            number_at(one, "rounds_fail"), rtt > 0 ? to_text(duration{microseconds{rtt}}) : "-"
+            number_at(one, "rounds_fail"),
+            rtt > 0 && rtt < most_rtt_us ? to_text(duration{microseconds{rtt}}) : "-"
         );
     }
     return out;

@@ -21,6 +21,10 @@ constexpr double top = 34; // the requirement's label stands above
 constexpr double rung_gap = 10;
 constexpr double axis_room = 42;
 
+constexpr double longest_shown =
+    864'000; // seconds, ten days: what somebody else's report has above is no timer
+constexpr unsigned most_ticks = 20;
+
 struct scale {
     double longest;
 
@@ -36,7 +40,7 @@ scale scale_of(const json& entry)
     for (const auto& one : list_at(entry, "rungs")) {
         longest = std::max(longest, decimal_at(one, "idle_s").value_or(0));
     }
-    return {std::max(longest, 1.0)};
+    return {std::clamp(longest, 1.0, longest_shown)};
 }
 
 // A tick of 1, 2 or 5 times a power of ten, about five of them.
@@ -97,7 +101,7 @@ std::string draw_axis(const scale& at, double y)
         "<line class=\"axis\" x1=\"{}\" y1=\"{:.1f}\" x2=\"{}\" y2=\"{:.1f}\"/>\n", left, y, width - right, y
     );
     const auto tick = tick_of(at.longest);
-    for (unsigned count = 0; count * tick <= at.longest + tick / 1000; ++count) {
+    for (unsigned count = 0; count < most_ticks && count * tick <= at.longest + tick / 1000; ++count) {
         const auto seconds = count * tick;
         out += fmt::format(
             "<line class=\"axis\" x1=\"{0:.1f}\" y1=\"{1:.1f}\" x2=\"{0:.1f}\" y2=\"{2:.1f}\"/><text "

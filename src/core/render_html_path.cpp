@@ -23,11 +23,27 @@ constexpr unsigned most_hops = 255; // RFC 791, time to live: what somebody else
 constexpr unsigned icmp_time_exceeded = 11; // RFC 792
 constexpr unsigned icmp6_time_exceeded = 3; // RFC 4443
 
+// What is said of a box or a link; its name is its class in the page's style sheet.
+enum class mark : std::uint8_t { none, culprit, cut, doubt, beyond, unknown };
+
+const char* css_of(mark which)
+{
+    switch (which) {
+    case mark::none: return "";
+    case mark::culprit: return "culprit";
+    case mark::cut: return "cut";
+    case mark::doubt: return "doubt";
+    case mark::beyond: return "beyond";
+    case mark::unknown: return "unknown";
+    }
+    return "";
+}
+
 struct stop {
     std::string title;
     std::string detail;
-    const char* css = "";  // "culprit", "doubt", "beyond"
-    const char* link = ""; // to the next one: "cut", "doubt", "beyond", "unknown"
+    mark box = mark::none;
+    mark link = mark::none; // to the next one
 };
 
 using hop_map = std::map<unsigned, std::string>; // its address, "" where it never answered
@@ -37,6 +53,11 @@ bool is_v6(const std::string& address)
     return address.find(':') != std::string::npos;
 }
 
+bool is_hop(long long number)
+{
+    return number > 0 && number <= most_hops;
+}
+
 void add_own_hops(hop_map& hops, const json& endpoint)
 {
     for (const auto& seen : list_at(endpoint, "evidence")) {
@@ -44,7 +65,7 @@ void add_own_hops(hop_map& hops, const json& endpoint)
         const auto sender = text_at(icmp, "sender");
         const auto expired = is_v6(sender) ? icmp6_time_exceeded : icmp_time_exceeded;
         const auto number = number_at(seen, "hop_limit");
-        if (number > 0 && number_at(icmp, "type") == expired && !is_true(icmp, "sender_is_us")) {
+        if (is_hop(number) && number_at(icmp, "type") == expired && !is_true(icmp, "sender_is_us")) {
             hops.try_emplace(static_cast<unsigned>(number), sender);
         }
     }
@@ -54,12 +75,13 @@ void add_usual_hops(hop_map& hops, const json& report, const std::string& destin
 {
     for (const auto& one : list_at(object_at(report, "path"), "hops")) {
         const auto address = text_at(one, "address");
-        if (!address.empty() && !destination.empty() && is_v6(address) != is_v6(destination)) {
-            continue;
+        const auto number = number_at(one, "hop");
+        const bool other_family =
+            !address.empty() && !destination.empty() && is_v6(address) != is_v6(destination);
+        if (is_hop(number) && !other_family) {
+            hops.try_emplace(static_cast<unsigned>(number), address);
         }
-        hops.try_emplace(static_cast<unsigned>(number_at(one, "hop")), address);
     }
-    hops.erase(0);
 }
 
 // The number of the box that `where` names, by its number or else by its address.
@@ -89,22 +111,22 @@ struct ending {
 
     // Boxes between those two: it may be each of them.
     [[nodiscard]] bool has_doubt() const { return after && before && *before > *after + 1; }
-    [[nodiscard]] const char* css_of(unsigned number) const
+    [[nodiscard]] mark box_at(unsigned number) const
     {
-        return at == number                               ? "culprit"
-             : !ended_before(number)                      ? ""
-             : has_doubt() && number < before.value_or(0) ? "doubt"
-                                                          : "beyond";
+        return at == number                               ? mark::culprit
+             : !ended_before(number)                      ? mark::none
+             : has_doubt() && number < before.value_or(0) ? mark::doubt
+                                                          : mark::beyond;
     }
-    [[nodiscard]] const char* link_after(unsigned number) const
+    [[nodiscard]] mark link_after(unsigned number) const
     {
         if (after == number && !has_doubt()) {
-            return "cut";
+            return mark::cut;
         }
-        if (after == number || std::string_view{css_of(number)} == "doubt") {
-            return "doubt";
+        if (after == number || box_at(number) == mark::doubt) {
+            return mark::doubt;
         }
-        return at == number || ended_before(number) ? "beyond" : "";
+        return at == number || ended_before(number) ? mark::beyond : mark::none;
     }
 
 private:
@@ -151,52 +173,55 @@ std::string detail_of(const json& report, unsigned hop, const std::string& addre
 std::vector<stop>
 stops_of(const json& report, const hop_map& hops, const ending& end, const std::string& destination)
 {
-    std::vector<stop> out{{"This machine", text_at(report, "vantage"), "", end.link_after(0)}};
+    std::vector<stop> out{{"This machine", text_at(report, "vantage"), mark::none, end.link_after(0)}};
     unsigned expected = 1;
     for (const auto& [number, address] : hops) {
         if (number > expected) {
             out.push_back(
                 {number == expected + 1 ? fmt::format("Hop {}", expected)
                                         : fmt::format("Hops {} to {}", expected, number - 1),
-                 "no box seen", end.css_of(expected), end.link_after(expected)}
+                 "no box seen", end.box_at(expected), end.link_after(expected)}
             );
         }
         expected = number + 1;
         out.push_back(
             {fmt::format("Hop {}: {}", number, address.empty() ? "silent" : address),
-             detail_of(report, number, address), end.css_of(number), end.link_after(number)}
+             detail_of(report, number, address), end.box_at(number), end.link_after(number)}
         );
     }
     if (end.has_doubt() && end.before.value_or(0) > expected) { // they are not known by any number of theirs
         const auto last = end.before.value_or(0) - 1;
         out.push_back(
             {expected == last ? fmt::format("Hop {}", last) : fmt::format("Hops {} to {}", expected, last),
-             "no box seen", end.css_of(expected), end.link_after(last)}
+             "no box seen", end.box_at(expected), end.link_after(last)}
         );
     }
     if (!end.stranger.empty()) {
-        out.push_back({end.stranger + ", somewhere on the way", "", "culprit", "beyond"});
+        out.push_back({end.stranger + ", somewhere on the way", "", mark::culprit, mark::beyond});
     }
     const bool beyond = end.after || end.at || !end.stranger.empty();
-    if (out.back().link[0] == '\0') {
-        out.back().link = "unknown"; // there may be further boxes
+    if (out.back().link == mark::none) {
+        out.back().link = mark::unknown; // there may be further boxes
     }
-    out.push_back({destination.empty() ? "The destinations" : destination, "", beyond ? "beyond" : "", ""});
+    out.push_back(
+        {destination.empty() ? "The destinations" : destination, "", beyond ? mark::beyond : mark::none,
+         mark::none}
+    );
     return out;
 }
 
 unsigned step_after(const stop& one)
 {
-    return std::string_view{one.link} == "cut" ? cut_step : step;
+    return one.link == mark::cut ? cut_step : step;
 }
 
 std::string draw_link(const stop& from, unsigned y, const std::string& said)
 {
     auto out = fmt::format(
-        "<line class=\"link {}\" x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\"/>\n", from.link, line_x, y + 9,
-        line_x, y + step_after(from) - 9
+        "<line class=\"link {}\" x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\"/>\n", css_of(from.link), line_x,
+        y + 9, line_x, y + step_after(from) - 9
     );
-    if (std::string_view{from.link} == "cut") {
+    if (from.link == mark::cut) {
         const auto middle = y + cut_step / 2 + 4;
         out += fmt::format(
             "<path class=\"cross\" d=\"M{0} {2}l12 12M{1} {2}l-12 12\"/>\n<text class=\"said\" x=\"{3}\" "
@@ -209,19 +234,21 @@ std::string draw_link(const stop& from, unsigned y, const std::string& said)
 
 std::string draw_stop(const stop& one, unsigned y, const std::string& said)
 {
-    const bool culprit = std::string_view{one.css} == "culprit";
-    auto out =
-        culprit
-            ? fmt::format(
-                  "<rect class=\"stop culprit\" x=\"{}\" y=\"{}\" width=\"18\" height=\"18\"/>\n<path "
-                  "class=\"cross inside\" d=\"M{} {}l8 8m0-8l-8 8\"/>\n",
-                  line_x - 9, y - 9, line_x - 4, y - 4
-              )
-            : fmt::format("<circle class=\"stop {}\" cx=\"{}\" cy=\"{}\" r=\"7\"/>\n", one.css, line_x, y);
+    const bool culprit = one.box == mark::culprit;
+    auto out = culprit
+                 ? fmt::format(
+                       "<rect class=\"stop culprit\" x=\"{}\" y=\"{}\" width=\"18\" height=\"18\"/>\n<path "
+                       "class=\"cross inside\" d=\"M{} {}l8 8m0-8l-8 8\"/>\n",
+                       line_x - 9, y - 9, line_x - 4, y - 4
+                   )
+                 : fmt::format(
+                       "<circle class=\"stop {}\" cx=\"{}\" cy=\"{}\" r=\"7\"/>\n", css_of(one.box), line_x, y
+                   );
     out += fmt::format(
-        "<text class=\"{}\" x=\"{}\" y=\"{}\">{}</text>\n", one.css, text_x, y + 4, html_text(one.title)
+        "<text class=\"{}\" x=\"{}\" y=\"{}\">{}</text>\n", css_of(one.box), text_x, y + 4,
+        html_text(one.title)
     );
-    const bool doubt = std::string_view{one.css} == "doubt";
+    const bool doubt = one.box == mark::doubt;
     const auto detail = culprit ? said : html_text(doubt ? "perhaps here" : one.detail);
     return detail.empty() ? out
                           : out + fmt::format(

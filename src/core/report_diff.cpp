@@ -40,12 +40,16 @@ unsigned badness(const std::string& result)
     return result == "fail" ? 2 : result == "pass" ? 0 : 1;
 }
 
-// More ports than any row has: of a file that is no report of ours, the rest is not compared.
+// More ports than any report has: of a file that is no report of ours, the rest is not compared.
 constexpr std::size_t most_ports = 400'000;
 
-findings findings_of(const json& row)
+struct ports_compared { // of all rows so far, on each side: both are left out alike
+    std::size_t before = 0;
+    std::size_t after = 0;
+};
+
+findings findings_of(const json& row, std::size_t& compared)
 {
-    std::size_t compared = 0;
     // All that was found at a port, sorted, so that the order of addresses does not matter.
     std::map<std::string, std::map<unsigned, std::pair<std::set<std::string>, std::string>>> all;
     for (const auto& run : list_at(row, "runs")) {
@@ -147,10 +151,10 @@ void compare_destination(
     add_run(into, row, where, run);
 }
 
-void compare_runs(row_difference& into, const json& before, const json& after)
+void compare_runs(row_difference& into, const json& before, const json& after, ports_compared& compared)
 {
-    auto was = findings_of(before);
-    auto is = findings_of(after);
+    auto was = findings_of(before, compared.before);
+    auto is = findings_of(after, compared.after);
     std::set<std::string> destinations;
     for (const auto* side : {&was, &is}) {
         for (const auto& [where, ports] : *side) {
@@ -211,7 +215,7 @@ const json& row_in(const side& one)
 
 using row_id = std::pair<std::string, std::string>;
 
-row_difference compare_row(const row_id& id, const side& before, const side& after)
+row_difference compare_row(const row_id& id, const side& before, const side& after, ports_compared& compared)
 {
     const auto& was = row_in(before);
     const auto& is = row_in(after);
@@ -226,7 +230,7 @@ row_difference compare_row(const row_id& id, const side& before, const side& aft
         .runs = {},
     };
     if (before.row.row && after.row.row) {
-        compare_runs(out, was, is);
+        compare_runs(out, was, is, compared);
         compare_timers(out, brackets_of(*before.report, before.row), brackets_of(*after.report, after.row));
     }
     if (out.kind == change_kind::unchanged && !out.runs.empty()) {
@@ -314,8 +318,9 @@ report_difference compare_reports(const json& before, const json& after)
             ids.insert(id);
         }
     }
+    ports_compared compared;
     for (const auto& id : ids) {
-        out.rows.push_back(compare_row(id, side_of(before, was, id), side_of(after, is, id)));
+        out.rows.push_back(compare_row(id, side_of(before, was, id), side_of(after, is, id), compared));
     }
     std::ranges::stable_sort(out.rows, {}, &row_difference::kind);
     return out;

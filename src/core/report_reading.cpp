@@ -127,8 +127,13 @@ std::vector<row_view> rows_of(const json& report, const std::string& state)
 
 std::vector<const json*> idle_of(const json& report, const row_view& which)
 {
+    constexpr std::size_t most = 512; // a site has a few: it is looked through for each row
     std::vector<const json*> out;
+    std::size_t looked_at = 0;
     for (const auto& one : list_at(report, "idle")) {
+        if (++looked_at > most) {
+            break;
+        }
         if (text_at(one, "requirement") == text_at(*which.row, "id") &&
             text_at(one, "catalogue") == text_at(*which.catalogue, "id")) {
             out.push_back(&one);

@@ -53,6 +53,13 @@ void schedule::finished(std::size_t row, round_result how, time_point now)
     one->hurried = false;
 }
 
+void schedule::no_later(std::size_t row, time_point when)
+{
+    if (auto* one = find(row)) {
+        one->when = std::min(one->when, when);
+    }
+}
+
 void schedule::hurry(std::size_t row, time_point now)
 {
     if (auto* one = find(row)) {

@@ -97,6 +97,9 @@ void self_care::looked(time_point due, const clock_reading& at)
 
 void self_care::compare_clocks(const clock_reading& at)
 {
+    const auto step = last_ ? wall_offset(at) - wall_offset(*last_) : duration::zero();
+    const bool stepped = step > clock_step_limit || step < -clock_step_limit;
+    clock_steps_ += stepped ? 1U : 0U;
     if (at.wall < made_ - zone_slack) {
         renew(self_trouble::clock, self_trouble_lasts, at).sentence = fmt::format(
             "the clock of this machine says {}, before this program was made ({}): no certificate and no "
@@ -106,11 +109,7 @@ void self_care::compare_clocks(const clock_reading& at)
         );
         return;
     }
-    if (!last_) {
-        return;
-    }
-    const auto step = wall_offset(at) - wall_offset(*last_);
-    if (step <= clock_step_limit && step >= -clock_step_limit) {
+    if (!stepped) {
         return;
     }
     renew(self_trouble::clock, clock_step_lasts, at).sentence = fmt::format(
@@ -131,7 +130,8 @@ void self_care::failed(local_cause why, const clock_reading& at)
             "limit (LimitNOFILE, ulimit -n) or lower limits.in_flight";
     } else if (why == local_cause::no_memory) {
         renew(self_trouble::no_memory, self_trouble_lasts, at).sentence =
-            "this machine is out of memory: what cannot be measured for that blames nobody";
+            "this machine is out of memory, or an interface's transmit queue is full (ENOMEM, ENOBUFS): what "
+            "cannot be measured for that blames nobody";
     }
 }
 

@@ -145,10 +145,18 @@ std::string blocked_advice(const outbound_row& what, const plan_row& row, const 
     if (one.judged.blame == blame::isp && one.judged.where) {
         return fmt::format("ask the provider to let {} through {}", target, describe(*one.judged.where));
     }
-    if (one.judged.stage == stage::connect) {
+    if (one.judged.left_site && one.judged.where) {
         return fmt::format(
-            "allow outbound {} in the site's firewall; if it is allowed already, ask {} whether it is up",
-            target, row.ask
+            "ask {} and the provider: {} leaves the site and ends {}", row.ask, target,
+            describe(*one.judged.where)
+        );
+    }
+    if (one.judged.stage == stage::connect) {
+        // Between a box of the site and one far beyond it may be anybody's.
+        const bool may_be_isp = one.judged.where && one.judged.blame == blame::unknown;
+        return fmt::format(
+            "allow outbound {} in the site's firewall; if it is allowed already, ask {}{} whether it is up",
+            target, may_be_isp ? "the provider, and " : "", row.ask
         );
     }
     return fmt::format(

@@ -11,7 +11,6 @@ namespace reachd::stun {
 
 namespace {
 
-constexpr std::size_t attribute_header_bytes = 4;
 constexpr std::size_t max_text_value = 763; // RFC 8489 section 14: 127 characters of UTF-8
 constexpr std::uint16_t first_optional = 0x8000;
 

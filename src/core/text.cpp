@@ -87,7 +87,8 @@ std::vector<std::string> wrap(std::string_view text, std::size_t columns)
         const auto space = text.find(' ');
         auto word = text.substr(0, space);
         text.remove_prefix(space == std::string_view::npos ? text.size() : space + 1);
-        while (columns_of(word) > columns) { // an unbreakable word: cut it
+        auto width = columns_of(word);              // counted once: a word may be a megabyte
+        for (; width > columns; width -= columns) { // an unbreakable word: cut it
             if (!line.empty()) {
                 lines.push_back(std::move(line));
                 line.clear();
@@ -102,7 +103,7 @@ std::vector<std::string> wrap(std::string_view text, std::size_t columns)
             lines.emplace_back(word.substr(0, cut));
             word.remove_prefix(cut);
         }
-        const auto needed = columns_of(line) + (line.empty() ? 0 : 1) + columns_of(word);
+        const auto needed = columns_of(line) + (line.empty() ? 0 : 1) + width;
         if (needed > columns) {
             lines.push_back(std::move(line));
             line.clear();

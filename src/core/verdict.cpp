@@ -116,7 +116,9 @@ verdict judge_local(const not_measured& seen)
     case local_cause::no_descriptors:
         out.sentence = "not measured: this process is out of file descriptors";
         break;
-    case local_cause::no_memory: out.sentence = "not measured: this machine is out of memory"; break;
+    case local_cause::no_memory:
+        out.sentence = "not measured: this machine is out of memory, or its transmit queue is full";
+        break;
     case local_cause::no_local_port: out.sentence = "not measured: no free local port"; break;
     case local_cause::cancelled:
         out.blame = blame::unknown;

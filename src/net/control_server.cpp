@@ -2,6 +2,7 @@
 #include "reachd/net/control_server.hpp"
 
 #include "control_session.hpp"
+#include "reachd/core/at_exit.hpp"
 #include "reachd/net/deadline.hpp"
 
 #include <algorithm>
@@ -91,7 +92,13 @@ asio::awaitable<void> control_server::accept_loop(door* at)
     while (!stopping_) {
         auto [code, socket] = co_await at->acceptor.async_accept(asio::as_tuple(asio::use_awaitable));
         if (!code) {
-            admit(*at, std::move(socket));
+            try {
+                admit(*at, std::move(socket));
+            } catch (...) { // for want of memory: this connection is closed, the next one may have luck
+                if (context_->callbacks.failed) {
+                    context_->callbacks.failed("control socket", std::current_exception());
+                }
+            }
         } else if (stopping_ || code == asio::error::operation_aborted) {
             co_return;
         } else {
@@ -127,8 +134,9 @@ asio::awaitable<void> control_server::run_session(door* at, std::shared_ptr<cont
 {
     // stop() ends sessions itself: they have answers to send.
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    const auto leave = [at, session] { at->sessions.remove(session); };
+    const at_exit left{leave};
     co_await session->run();
-    at->sessions.remove(session);
 }
 
 void control_server::publish(std::string_view method, json params)

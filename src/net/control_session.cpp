@@ -35,6 +35,8 @@ bool is_large_and_waited_for(const method_info& method)
     return method.name == "history";
 }
 
+constexpr auto not_taken = "other clients have not taken their answers yet: ask again";
+
 rpc_answer failed_inside()
 {
     return std::unexpected{make_error(reasons::internal, "the request failed inside the daemon")};
@@ -46,7 +48,7 @@ answer_turns* control_context::turns(access_level socket, std::string_view metho
 {
     constexpr std::array<std::string_view, 2> whole{"report", "endpoint"};
     constexpr std::array<std::string_view, 3> other{"metrics", "catalogues", "config"};
-    auto& own = socket == access_level::change ? of_control : of_status;
+    auto& own = of(socket);
     return std::ranges::find(whole, method) != whole.end() ? &own.whole
          : std::ranges::find(other, method) != other.end() ? &own.other
                                                            : nullptr;
@@ -115,9 +117,16 @@ bool control_session::has_more_to_say() const
     return reading() && (!heard_ || input_.unfinished() || socket_.available(ignored) > 0);
 }
 
+void control_session::count_unsent(std::size_t bytes)
+{
+    unsent_ += bytes;
+    context_->of(access_).unsent += bytes;
+}
+
 void control_session::abort()
 {
     closed_ = true;
+    context_->of(access_).unsent -= std::exchange(unsent_, 0);
     boost::system::error_code ignored;
     socket_.close(ignored);
     wake();
@@ -276,8 +285,7 @@ asio::awaitable<void> control_session::handle_into(
     // that come all at once because they had to be waited for, nor take the turns of other clients.
     auto* const turns = context_->turns(access_, request.method->name);
     const bool large = is_large_and_waited_for(*request.method);
-    while (!closed_ &&
-           (queue_.full() || (turns != nullptr && dear_under_way_) || (large && large_under_way_))) {
+    while (!closed_ && (queue_.full() || (large && large_under_way_))) {
         co_await changed();
     }
     struct turn {
@@ -290,16 +298,20 @@ asio::awaitable<void> control_session::handle_into(
         mine.emplace(&large_under_way_);
     }
     if (turns != nullptr) {
-        dear_under_way_ = true;
-        place->emplace(*turns);
-        co_await (*place)->turn(closed_);
+        const bool may = co_await take_turn(turns, place);
+        if (!may) {
+            *answer = std::unexpected{make_error(reasons::busy, not_taken)};
+            co_return;
+        }
     }
     if (turns != nullptr && (closed_ || is_gone(socket_.native_handle()))) {
         *answer = json::object(); // nobody hears it
         abort();
         co_return;
     }
-    const control_caller caller{weak_from_this(), access_, peer_};
+    auto* const whole = context_->turns(access_, "report");
+    const auto turn_to_come = [this, whole, place] { return take_turn(whole, place); };
+    const control_caller caller{weak_from_this(), access_, peer_, turn_to_come};
     const auto& callbacks = context_->callbacks;
     if (request.method->access == access_level::change && callbacks.audit) {
         callbacks.audit(request, caller);
@@ -307,6 +319,18 @@ asio::awaitable<void> control_session::handle_into(
     auto handling = callbacks.handle(std::move(request), caller);
     auto handled = co_await std::move(handling);
     *answer = std::move(handled);
+}
+
+asio::awaitable<bool>
+control_session::take_turn(answer_turns* turns, std::optional<answer_turns::place>* place)
+{
+    while (!closed_ && (queue_.full() || dear_under_way_)) {
+        co_await changed();
+    }
+    dear_under_way_ = true;
+    place->emplace(*turns);
+    co_await (*place)->turn(closed_);
+    co_return closed_ || context_->of(access_).unsent < context_->limits.all_unsent_bytes;
 }
 
 rpc_answer control_session::subscribe()
@@ -365,15 +389,19 @@ asio::awaitable<void> control_session::write_loop()
         }
         const auto line = queue_.front_line(); // held until the operation has ended
         const auto rest = queue_.front_rest();
+        if (rest.size() == line->size()) {
+            answer_begun_ = steady::now();
+        }
+        const auto taken_by = answer_begun_ + context_->limits.answer_time;
         auto [how, code, size] = co_await with_deadline(
-            steady::now() + context_->limits.stall_time,
+            std::min(taken_by, steady::now() + context_->limits.stall_time),
             socket_.async_write_some(asio::buffer(rest.data(), rest.size()), asio::deferred)
         );
         if (closed_) {
             co_return;
         }
         if (how == ended::expired) {
-            if (queue_.full() || ending_) {
+            if (queue_.full() || ending_ || steady::now() >= taken_by) {
                 ++context_->counters.stalled;
                 abort();
             }
@@ -389,9 +417,14 @@ void control_session::on_sent(std::size_t bytes)
 {
     active_ = steady::now();
     queue_.sent(bytes);
+    unsent_ -= bytes;
+    context_->of(access_).unsent -= bytes;
     if (const auto count = queue_.take_lost(); count > 0) {
         auto line = encode_notification("lost", {{"count", count}, {"seq", context_->sequence}});
-        queue_.notify(std::make_shared<const std::string>(std::move(line)));
+        const auto size = line.size();
+        if (queue_.notify(std::make_shared<const std::string>(std::move(line)))) {
+            count_unsent(size);
+        }
     }
     wake();
 }
@@ -399,6 +432,7 @@ void control_session::on_sent(std::size_t bytes)
 void control_session::push(std::string line)
 {
     if (!closed_) {
+        count_unsent(line.size());
         queue_.push(std::make_shared<const std::string>(std::move(line)));
         wake();
     }
@@ -409,7 +443,9 @@ void control_session::notify(const shared_line& line)
     if (closed_) {
         return;
     }
-    if (!queue_.notify(line)) {
+    if (queue_.notify(line)) {
+        count_unsent(line->size());
+    } else {
         ++context_->counters.lost;
     }
     wake();

@@ -39,7 +39,12 @@ struct control_context {
         }
         answer_turns whole; // made of all endpoints there are
         answer_turns other;
+        std::size_t unsent = 0; // bytes, of all its connections
     };
+    turns_of_socket& of(access_level socket)
+    {
+        return socket == access_level::change ? of_control : of_status;
+    }
     turns_of_socket of_control; // each socket has its own, as it has its own places
     turns_of_socket of_status;
 };
@@ -76,6 +81,8 @@ private:
     boost::asio::awaitable<void> carry_out(rpc_request request);
     boost::asio::awaitable<void>
     handle_into(rpc_request request, rpc_answer* answer, std::optional<answer_turns::place>* place);
+    // False where the clients of this socket have not taken what was made for them: no more is made then.
+    boost::asio::awaitable<bool> take_turn(answer_turns* turns, std::optional<answer_turns::place>* place);
     rpc_answer subscribe();
     void unsubscribe();
     void deliver(json id, answer_wanted wanted, rpc_answer answer);
@@ -84,6 +91,7 @@ private:
     boost::asio::awaitable<void> write_loop();
     void on_sent(std::size_t bytes);
     void push(std::string line);
+    void count_unsent(std::size_t bytes);
     void discard_input();
 
     boost::asio::awaitable<void> changed();
@@ -104,10 +112,12 @@ private:
     time_point active_; // the last time that anything went in or out
 
     send_queue queue_;
+    std::size_t unsent_ = 0;
+    time_point answer_begun_{}; // when the first byte of the line that is being sent was offered
     std::size_t under_way_ = 0;
-    bool dear_under_way_ = false; // an answer that is dear to make
+    bool dear_under_way_ = false;  // an answer that is dear to make
     bool large_under_way_ = false; // one of them has an answer that is large and must be waited for
-    bool heard_ = false; // a line of it
+    bool heard_ = false;           // a line of it
     bool subscribed_ = false;
     bool ending_ = false; // reads no more
     bool stopping_ = false;

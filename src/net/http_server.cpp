@@ -2,6 +2,7 @@
 #include "reachd/net/http_server.hpp"
 
 #include "http_session.hpp"
+#include "reachd/core/at_exit.hpp"
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/wall_clock.hpp"
 
@@ -122,7 +123,13 @@ asio::awaitable<void> http_server::accept_loop(std::shared_ptr<door> at)
             const int socket =
                 ::accept4(at->socket.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
             if (socket >= 0) {
-                admit(socket);
+                try {
+                    admit(socket);
+                } catch (...) { // for want of memory: this connection is closed, the next one may have luck
+                    if (context_->callbacks.failed) {
+                        context_->callbacks.failed("http socket", std::current_exception());
+                    }
+                }
                 continue;
             }
             if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
@@ -194,8 +201,9 @@ asio::awaitable<void> http_server::run_session(std::shared_ptr<http_session> ses
 {
     // stop() ends sessions itself: they have answers to send.
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    const auto leave = [this, session] { sessions_.remove(session); };
+    const at_exit left{leave};
     co_await session->run();
-    sessions_.remove(session);
 }
 
 void http_server::publish(const json& data)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http_session.hpp"
 
+#include "reachd/core/at_exit.hpp"
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/wall_clock.hpp"
 
@@ -245,8 +246,9 @@ asio::awaitable<void> http_session::send_response(http_response what)
     const auto then = ending_ ? after_answer::close : after_answer::keep_open;
     const auto head = encode_head(what, body_length::known, then, wall_now());
     context_->unsent += size;
+    const auto taken = [this, size] { context_->unsent -= size; };
+    const at_exit give_back{taken};
     const bool sent = co_await send(head, size > 0 ? std::string_view{*what.body} : std::string_view{});
-    context_->unsent -= size;
     if (!sent) {
         abort();
     }
@@ -366,6 +368,11 @@ asio::awaitable<void> http_session::stream_events()
     http_response answer{.type = "text/event-stream; charset=utf-8"};
     const auto head = encode_head(answer, body_length::endless, after_answer::close, wall_now());
     ++context_->streams;
+    const auto over = [this] {
+        streaming_ = false;
+        --context_->streams;
+    };
+    const at_exit ended{over};
     streaming_ = true;
     greet_stream();
     const bool sent = co_await send(head, {});
@@ -375,8 +382,6 @@ asio::awaitable<void> http_session::stream_events()
         co_await drain_queue();
         ending_ = true;
     }
-    streaming_ = false;
-    --context_->streams;
 }
 
 asio::awaitable<void> http_session::drain_queue()

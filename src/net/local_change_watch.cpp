@@ -14,6 +14,7 @@
 #include <net/if.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <utility>
 
 namespace reachd {
 namespace {
@@ -21,7 +22,9 @@ namespace {
 constexpr unsigned groups =
     RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
 constexpr std::size_t message_bytes = 32768; // netlink(7): larger than any message of the kernel
-constexpr std::size_t most_events = 10000;   // a routing daemon's churn; then everything is disturbed
+constexpr std::size_t most_events = 10000;   // the oldest go: who began before them is disturbed
+
+constexpr const char* overrun_text = "this machine's addresses or routes changed very often";
 
 unsigned interface_with(const ip_address& address)
 {
@@ -106,13 +109,21 @@ local_change_watch::~local_change_watch()
 local_change_watch::mark local_change_watch::begin(const ip_address& source, const ip_address& target)
 {
     read_all();
-    return {.from = events_.size(), .source = source, .target = target, .interface = interface_with(source)};
+    return {
+        .from = first_ + events_.size(),
+        .source = source,
+        .target = target,
+        .interface = interface_with(source)
+    };
 }
 
 std::optional<std::string> local_change_watch::disturbed(const mark& since)
 {
     read_all();
-    for (std::size_t i = since.from; i < events_.size(); ++i) {
+    if (since.from < first_) {
+        return overrun_text;
+    }
+    for (std::size_t i = since.from - first_; i < events_.size(); ++i) {
         if (auto why = concerns(events_[i], since)) {
             return why;
         }
@@ -135,9 +146,18 @@ std::optional<std::string> local_change_watch::concerns(const event& one, const 
         return one.block.contains(flow.target)
                  ? std::optional{fmt::format("this machine's route to {} changed", to_text(one.block))}
                  : std::nullopt;
-    case event::kind::overrun: return "this machine's addresses or routes changed very often";
+    case event::kind::overrun: return overrun_text;
     }
     return std::nullopt;
+}
+
+void local_change_watch::note(event what)
+{
+    events_.push_back(std::move(what));
+    if (events_.size() > most_events) {
+        events_.pop_front();
+        ++first_;
+    }
 }
 
 void local_change_watch::read_all()
@@ -148,7 +168,7 @@ void local_change_watch::read_all()
         if (size > 0) {
             read_messages(data.data(), static_cast<std::size_t>(size));
         } else if (size < 0 && errno == ENOBUFS) {
-            events_.push_back({.what = event::kind::overrun});
+            note({.what = event::kind::overrun});
         } else if (size == 0 || errno != EINTR) {
             return;
         }
@@ -160,8 +180,8 @@ void local_change_watch::read_messages(const char* data, std::size_t size)
     while (size >= NLMSG_HDRLEN) {
         nlmsghdr head{};
         std::memcpy(&head, data, sizeof head);
-        if (head.nlmsg_len < NLMSG_HDRLEN || head.nlmsg_len > size || events_.size() > most_events) {
-            events_.push_back({.what = event::kind::overrun});
+        if (head.nlmsg_len < NLMSG_HDRLEN || head.nlmsg_len > size) {
+            note({.what = event::kind::overrun});
             return;
         }
         const char* payload = data + NLMSG_HDRLEN;
@@ -173,16 +193,14 @@ void local_change_watch::read_messages(const char* data, std::size_t size)
                                     ? address_attribute(head, payload, sizeof *fixed, kind, fixed->ifa_family)
                                     : std::nullopt;
                 if (gone) {
-                    events_.push_back({.what = event::kind::address_gone, .address = *gone});
+                    note({.what = event::kind::address_gone, .address = *gone});
                 }
             }
         } else if (head.nlmsg_type == RTM_NEWLINK || head.nlmsg_type == RTM_DELLINK) {
             const auto fixed = fixed_part<ifinfomsg>(head, payload);
             const bool up = head.nlmsg_type == RTM_NEWLINK && fixed && (fixed->ifi_flags & IFF_RUNNING);
             if (fixed && !up) {
-                events_.push_back(
-                    {.what = event::kind::link_down, .interface = static_cast<unsigned>(fixed->ifi_index)}
-                );
+                note({.what = event::kind::link_down, .interface = static_cast<unsigned>(fixed->ifi_index)});
             }
         } else if (head.nlmsg_type == RTM_NEWROUTE || head.nlmsg_type == RTM_DELROUTE) {
             const auto fixed = fixed_part<rtmsg>(head, payload);
@@ -193,7 +211,7 @@ void local_change_watch::read_messages(const char* data, std::size_t size)
                 const auto to = address_attribute(head, payload, sizeof *fixed, RTA_DST, fixed->rtm_family);
                 ip_block block{.base = to.value_or(make_address(fixed->rtm_family, nullptr, 0))};
                 block.prefix = fixed->rtm_dst_len;
-                events_.push_back({.what = event::kind::route_changed, .block = block});
+                note({.what = event::kind::route_changed, .block = block});
             }
         }
         const std::size_t step = NLMSG_ALIGN(head.nlmsg_len);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <fstream>
@@ -35,11 +36,18 @@ void add_block(const ifaddrs& one, std::vector<ip_block>& blocks)
     }
 }
 
-void add_blocks(std::vector<ip_block>& blocks)
+// Short of something that comes back.
+bool is_passing(int error_number)
+{
+    return error_number == EMFILE || error_number == ENFILE || error_number == ENOMEM ||
+           error_number == ENOBUFS;
+}
+
+bool add_blocks(std::vector<ip_block>& blocks)
 {
     ifaddrs* list = nullptr;
     if (::getifaddrs(&list) != 0) {
-        return;
+        return !is_passing(errno);
     }
     for (const auto* one = list; one; one = one->ifa_next) {
         const bool usable = one->ifa_addr && one->ifa_netmask && !(one->ifa_flags & IFF_LOOPBACK) &&
@@ -49,11 +57,15 @@ void add_blocks(std::vector<ip_block>& blocks)
         }
     }
     ::freeifaddrs(list);
+    return true;
 }
 
-void add_gateways_v4(std::vector<ip_address>& gateways)
+bool add_gateways_v4(std::vector<ip_address>& gateways)
 {
     std::ifstream file{"/proc/net/route"};
+    if (!file.is_open()) {
+        return !is_passing(errno);
+    }
     std::string line;
     std::getline(file, line); // the heading
     while (std::getline(file, line)) {
@@ -68,11 +80,15 @@ void add_gateways_v4(std::vector<ip_address>& gateways)
             gateways.push_back(address);
         }
     }
+    return true;
 }
 
-void add_gateways_v6(std::vector<ip_address>& gateways)
+bool add_gateways_v6(std::vector<ip_address>& gateways)
 {
     std::ifstream file{"/proc/net/ipv6_route"};
+    if (!file.is_open()) {
+        return !is_passing(errno);
+    }
     std::string line;
     while (std::getline(file, line)) {
         std::istringstream fields{line};
@@ -89,16 +105,17 @@ void add_gateways_v6(std::vector<ip_address>& gateways)
         }
         gateways.push_back(address);
     }
+    return true;
 }
 
 } // namespace
 
-local_network read_local_network()
+std::optional<local_network> read_local_network()
 {
     local_network out;
-    add_blocks(out.on_link);
-    add_gateways_v4(out.gateways);
-    add_gateways_v6(out.gateways);
+    if (!add_blocks(out.on_link) || !add_gateways_v4(out.gateways) || !add_gateways_v6(out.gateways)) {
+        return std::nullopt;
+    }
     std::ranges::sort(out.gateways);
     const auto twice = std::ranges::unique(out.gateways);
     out.gateways.erase(twice.begin(), twice.end());

@@ -34,6 +34,17 @@ bool is_cancellation(const std::exception_ptr& what)
 
 } // namespace
 
+std::string text_of(const std::exception_ptr& what)
+{
+    try {
+        std::rethrow_exception(what);
+    } catch (const std::exception& thrown) {
+        return thrown.what();
+    } catch (...) {
+        return "an unknown exception";
+    }
+}
+
 task_group::task_group(asio::any_io_executor executor, failure_handler on_failure)
     : executor_{std::move(executor)}, on_failure_{std::move(on_failure)}
 {

@@ -47,6 +47,19 @@ std::uint64_t desk::microseconds_of(time_point now) const
     return static_cast<std::uint64_t>(std::chrono::duration_cast<microseconds>(now - start_).count());
 }
 
+namespace {
+
+// Of bytes that are long enough, or none of ours.
+entry entry_of(byte_view bytes)
+{
+    constexpr std::size_t type_at = 2;
+    const bool hello = bytes.size() > type_at && bytes[0] == wire::first_byte &&
+                       bytes[type_at] == wire::type_of(wire::hello{});
+    return hello ? entry::stage0 : entry::any;
+}
+
+} // namespace
+
 // What is decided before anything is computed.
 drop desk::first_look(const arrival& what, time_point now)
 {
@@ -62,9 +75,7 @@ drop desk::first_look(const arrival& what, time_point now)
     if (!ours && !stun) {
         return drop::foreign;
     }
-    constexpr std::size_t type_at = 2;
-    const bool hello = ours && what.bytes[type_at] == wire::type_of(wire::hello{});
-    return guard_.admit(what.on.peer.address, hello ? entry::stage0 : entry::any, now);
+    return guard_.admit(what.on.peer.address, entry_of(what.bytes), now);
 }
 
 handled desk::handle(const arrival& what, time_point now)
@@ -77,7 +88,7 @@ handled desk::handle(const arrival& what, time_point now)
         out = what.bytes[0] == wire::first_byte ? handle_ours(what, now) : handle_stun(what, now);
     }
     if (out.why == drop::none && !out.reply.empty()) {
-        out.why = guard_.may_send(out.reply.size(), now);
+        out.why = guard_.may_send(out.reply.size(), entry_of(what.bytes), now);
     }
     if (out.why != drop::none) {
         ++counted_.dropped.at(static_cast<std::size_t>(out.why));
@@ -101,7 +112,7 @@ handled desk::handle_stun(const arrival& what, time_point now)
     if (!reply.may_be_longer && out.reply.size() > what.bytes.size()) {
         out.why = drop::longer_reply;
     }
-    out.trusted = out.why == drop::none;
+    out.trusted = out.why == drop::none && reply.sealed;
     return out;
 }
 
@@ -226,7 +237,7 @@ std::optional<wire::reply_body> desk::reply_to(
 bool desk::may_answer(time_point now)
 {
     constexpr std::size_t answer_bytes = 48; // docs/WIRE.md
-    return guard_.may_send(answer_bytes, now) == drop::none;
+    return guard_.may_send(answer_bytes, entry::any, now) == drop::none;
 }
 
 byte_vector desk::encode_answer(const due_answer& what) const
@@ -252,7 +263,7 @@ byte_vector
 desk::answer_connect_back(const connect_back_job& job, const wire::connected_back& what, time_point now)
 {
     auto out = wire::encode_reply({.nonce = job.nonce, .body = what}, signer_of(job.owner.get()));
-    if (guard_.may_send(out.size(), now) != drop::none) {
+    if (guard_.may_send(out.size(), entry::any, now) != drop::none) {
         ++counted_.dropped.at(static_cast<std::size_t>(drop::total_rate));
         return {};
     }

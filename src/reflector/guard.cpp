@@ -137,8 +137,11 @@ drop guard::admit(const ip_address& source, entry what, time_point now)
     return drop::source_rate;
 }
 
-drop guard::may_send(std::size_t bytes, time_point now)
+drop guard::may_send(std::size_t bytes, entry what, time_point now)
 {
+    if (what == entry::stage0 && !take(hellos_, 1, bounds_.total_packets_per_s / 2.0, now)) {
+        return drop::total_rate;
+    }
     const bool enough = take(packets_, 1, bounds_.total_packets_per_s, now) &&
                         take(bytes_, static_cast<double>(bytes), bounds_.total_bytes_per_s, now);
     return enough ? drop::none : drop::total_rate;

@@ -30,17 +30,6 @@ constexpr int exit_config = 78; // EX_CONFIG
 constexpr seconds stop_time{5};
 constexpr seconds metrics_interval{15}; // what Prometheus usually scrapes at
 
-std::string text_of(const std::exception_ptr& what)
-{
-    try {
-        std::rethrow_exception(what);
-    } catch (const std::exception& thrown) {
-        return thrown.what();
-    } catch (...) {
-        return "an unknown exception";
-    }
-}
-
 // One descriptor a TCP connection, and some; says how many connections fit.
 std::uint32_t make_room(std::uint32_t connections)
 {

@@ -161,6 +161,7 @@ stun_reply stun_desk::handle(
     }
     // What does not fit into the length of the request is left out, the least needed first.
     const bool short_form = !padding_required_ && access_ == stun_access::open && !who.by;
+    reply.sealed = who.by != nullptr;
     reply.may_be_longer = !padding_required_;
     const auto room = padding_required_ ? bytes.size() : std::numeric_limits<std::size_t>::max();
     reply.bytes = stun::encode(out, with);

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
@@ -19,9 +20,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             }
         }
     }
-    const auto host = end == std::string_view::npos ? std::string_view{} : input.substr(end + 1);
-    if (!reachd::host_fault(host, {"status.example.net"}) && host.find("evil") != std::string_view::npos &&
-        host.find("localhost") == std::string_view::npos) {
+    std::string host{end == std::string_view::npos ? std::string_view{} : input.substr(end + 1)};
+    const bool taken = !reachd::host_fault(host, {"status.example.net"});
+    for (char& byte : host) {
+        byte = byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte - 'A' + 'a') : byte;
+    }
+    if (taken && host.find("evil") != std::string::npos && host.find("localhost") == std::string::npos) {
         std::abort();
     }
     return 0;

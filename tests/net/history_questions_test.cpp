@@ -61,12 +61,13 @@ private:
 
 using answer_slot = std::optional<stored<json>>;
 
-asio::awaitable<void> ask_into(history_questions& questions, std::string name, answer_slot* into)
+asio::awaitable<void>
+ask_into(history_questions& questions, std::string name, answer_slot* into, asked_by whom)
 {
     history_question question;
     question.query.requirement = std::move(name);
     const history_source from;
-    auto asking = questions.ask(from, std::move(question));
+    auto asking = questions.ask(from, std::move(question), whom);
     auto answer = co_await std::move(asking);
     *into = std::move(answer);
 }
@@ -80,9 +81,11 @@ asio::awaitable<bool> await_end(history_questions& questions)
 
 class history_questions_test : public ::testing::Test {
 protected:
-    running<void> ask(history_questions& questions, const std::string& name, answer_slot& into)
+    running<void>
+    ask(history_questions& questions, const std::string& name, answer_slot& into,
+        asked_by whom = asked_by::status)
     {
-        running<void> out{io_, ask_into(questions, name, &into)};
+        running<void> out{io_, ask_into(questions, name, &into, whom)};
         out.advance();
         return out;
     }
@@ -107,6 +110,26 @@ TEST_F(history_questions_test, only_some_wait_and_the_others_are_told)
         all[static_cast<std::size_t>(i)].wait();
         EXPECT_EQ(answers[static_cast<std::size_t>(i)]->value(), std::to_string(i));
     }
+    EXPECT_TRUE(finish(io_, await_end(questions)));
+}
+
+TEST_F(history_questions_test, T05_who_asks_much_by_one_way_does_not_keep_others_from_asking_by_another)
+{
+    history_questions questions{io_.get_executor(), {.waiting = 2}, held_.answerer()};
+    std::array<answer_slot, 6> answers;
+    std::vector<running<void>> all;
+    for (const std::size_t i : {0U, 1U, 2U, 3U}) {
+        all.push_back(ask(questions, std::to_string(i), answers[i]));
+    }
+    EXPECT_TRUE(answers[3]) << "that way is full";
+    all.push_back(ask(questions, "control", answers[4], asked_by::control));
+    all.push_back(ask(questions, "http", answers[5], asked_by::http));
+    EXPECT_FALSE(answers[4] || answers[5]) << "these have places of their own";
+    held_.let_go();
+    for (auto& one : all) {
+        one.wait();
+    }
+    EXPECT_EQ(held_.asked(), (std::vector<std::string>{"0", "control", "1", "http", "2"}));
     EXPECT_TRUE(finish(io_, await_end(questions)));
 }
 

@@ -55,6 +55,20 @@ TEST_F(local_change_watch_test, tells_of_routes_that_hold_the_destination)
     EXPECT_EQ(watch.disturbed(flow), "this machine's route to 0.0.0.0/0 changed");
 }
 
+TEST_F(local_change_watch_test, that_others_change_ten_thousand_times_disturbs_no_later_flow)
+{
+    constexpr int turns = 60; // of 200 events, as many as the socket's buffer holds
+    const std::string some = "sh -ec 'for i in $(seq 100); do echo route add 203.0.113.0/24 via 10.5.5.1; "
+                             "echo route del 203.0.113.0/24; done | ip -batch -'";
+    for (int i = 0; i < turns; ++i) {
+        ASSERT_TRUE(command(some));
+        ASSERT_EQ(watch.disturbed(watch.begin(ip("10.5.5.5"), ip("198.51.100.7"))), std::nullopt) << i;
+    }
+    EXPECT_EQ(watch.disturbed(flow), "this machine's addresses or routes changed very often");
+    ASSERT_TRUE(command("ip route add 198.51.100.7/32 via 10.5.5.2"));
+    EXPECT_EQ(watch.disturbed(watch.begin(ip("10.5.5.5"), ip("198.51.100.7"))), std::nullopt);
+}
+
 TEST_F(local_change_watch_test, tells_of_the_flows_own_link_alone)
 {
     ASSERT_TRUE(

@@ -306,7 +306,7 @@ TEST(rule_05, T22_what_all_ports_send_together_has_one_bound)
         peer client{in, fmt::format("198.51.{}.7:50000", i % 250)};
         sent += client.hello() ? 1 : 0;
     }
-    EXPECT_EQ(sent, 50);
+    EXPECT_EQ(sent, 25) << "hellos get half, the rest is of those who have a cookie";
     what.limits.total_packets_per_s = 1000000;
     what.limits.total_bytes_per_s = 5600; // 100 cookies
     world bytes{what};

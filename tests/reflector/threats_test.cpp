@@ -2,6 +2,8 @@
 // Floods that rules_test.cpp is too small for: threats T21 and T22 of docs/SECURITY-TESTS.md.
 #include "peer.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <fmt/format.h>
 #include <fstream>
@@ -29,6 +31,51 @@ constexpr std::int64_t most_growth_kib = 1 << 20; // what was freed is kept for 
 constexpr int sources = 1000000;
 constexpr std::int64_t most_growth_kib = 1024;
 #endif
+
+// Whoever has heard a hello of a key can send it again, from any address: it has no nonce that counts.
+TEST(reflector_threats, T21_a_captured_hello_from_everywhere_leaves_room_for_those_who_have_a_cookie)
+{
+    world in;
+    peer client{in, "203.0.113.200:50000"};
+    ASSERT_TRUE(client.hello());
+    peer heard{in, "203.0.113.201:50000"};
+    const auto captured = heard.make(wire::hello{});
+    flow on{.peer = at("198.18.0.1:50000"), .local = at("192.0.2.1:3478")};
+    constexpr int rounds = 40;
+    int answered = 0;
+    int served = 0;
+    for (int i = 0; i < rounds; ++i) { // 100,000 a second
+        for (int k = 0; k < 5000; ++k) {
+            on.peer.address = parse_address(fmt::format("10.{}.{}.{}", i, k / 250, k % 250 + 1)).value();
+            answered += in.own.handle({.on = on, .bytes = captured}, in.now).reply.empty() ? 0 : 1;
+        }
+        served += client.get<wire::observed>(wire::observe{}) ? 1 : 0;
+        in.wait(milliseconds{50});
+    }
+    EXPECT_EQ(served, rounds);
+    EXPECT_GT(answered, 0) << "hellos are answered too, as far as they go";
+}
+
+TEST(reflector_threats, T21_rule_09_who_shows_no_key_is_not_trusted_whatever_is_open_to_all)
+{
+    auto open = usual();
+    open.stun = stun_access::open;
+    world in{open};
+    byte_vector binding(128, 0);
+    binding[1] = 1;   // a Binding request, RFC 8489 section 5
+    binding[3] = 108; // bytes after the header
+    const std::array<std::uint8_t, 4> cookie{0x21, 0x12, 0xa4, 0x42};
+    std::ranges::copy(cookie, binding.begin() + 4);
+    binding[20] = 0x80; // SOFTWARE fills it
+    binding[21] = 0x22;
+    binding[23] = 104;
+    std::fill(binding.begin() + 24, binding.end(), std::uint8_t{'x'});
+    flow on{.transport = transport::tcp, .peer = at("198.51.100.7:50000"), .local = at("192.0.2.1:3478")};
+    on.connection = 1;
+    const auto out = in.own.handle({.on = on, .bytes = binding}, in.now);
+    EXPECT_FALSE(out.reply.empty()) << to_string(out.why);
+    EXPECT_FALSE(out.trusted) << "it would keep its connection for an hour";
+}
 
 TEST(reflector_threats, T21_a_million_sources_take_no_memory_and_a_client_with_a_key_is_served)
 {
@@ -109,7 +156,7 @@ TEST(reflector_threats, T22_a_spray_over_500_ports_has_the_budget_of_one)
     EXPECT_EQ(of_one, answers_to(1, 100000, one)) << "another port is no other budget";
     EXPECT_LE(of_one, 100U + 10000U / 8U) << "the bucket, and one hello in eight";
     const auto of_many = answers_to(500, 300, many);
-    EXPECT_EQ(of_many, 300U);
+    EXPECT_EQ(of_many, 150U) << "hellos get half";
     fmt::print(
         stderr,
         "T22: 10000 requests over 500 ports in one moment: {} answers to one address (over one port as "

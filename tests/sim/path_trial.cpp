@@ -184,7 +184,7 @@ void path_trial::inquire()
     const auto bound = std::min(most_orders, orders_per_endpoint * targets_.size() + orders_besides);
     std::set<hop_order> waiting;
     while (orders_ <= bound) {
-        for (const auto& order : next_orders(all_.plan.what, all_.plan.site, waiting)) {
+        for (const auto& order : next_orders(all_.plan.what, all_.plan.site, waiting).now) {
             if (!waiting.insert(order).second) {
                 trouble_ = "ordered again while under way: " + to_text(order.which.target);
             }

@@ -264,6 +264,19 @@ class Ends(Disturbed):
             daemon.ask("reload", socket_name="control")
             wait_until(lambda: f"(udp {PORT + 1})" in str(daemon.row("udp-idle")), "the other reflector to be tried", 60)
 
+    def test_a_ladder_that_a_reload_cuts_short_is_climbed_anew_though_another_rows_result_is_fresh(self):
+        self.timers(**LONG)
+        config = self.files(2, {"udp": [2], "tcp": [2, 15]}, BOTH, schedule={"nat_interval_s": 3600})
+        with self.site.daemon(config=config) as daemon:
+            def measured():
+                return [one["measured"] for one in daemon.ask("report")["idle"] if one["requirement"] == "udp-idle"]
+            daemon.await_row("udp-idle", "pass", 40)
+            before = measured()
+            self.assertEqual(daemon.row("tcp-idle")["state"], "unproven")
+            daemon.ask("reload", socket_name="control")
+            daemon.await_row("tcp-idle", "pass", 60)
+            self.assertEqual(measured(), before)  # it was not due again
+
 
 if __name__ == "__main__":
     main("idled", 6)

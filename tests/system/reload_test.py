@@ -125,6 +125,21 @@ class Good(SystemTest):
                     self.assertEqual((daemon.process.pid, daemon.process.poll()), (pid, None))
             self.assertNotIn("task.failed", daemon.log())
 
+    def test_reload_that_is_asked_for_while_the_daemon_ends_holds_up_nothing(self):
+        config = self.site.config(SLOW)
+        for _ in range(3):
+            with self.site.daemon(config=config) as daemon, daemon.connect("control") as client:
+                client.ask("version")
+                client.channel.sendall(b'{"jsonrpc":"2.0","id":1,"method":"reload"}\n' * 3)
+                daemon.signal(signal.SIGTERM)
+                try:
+                    for _ in range(200):
+                        client.channel.sendall(b'{"jsonrpc":"2.0","id":1,"method":"reload"}\n')
+                        time.sleep(0.005)
+                except OSError:
+                    pass  # it has ended
+                self.assertEqual(daemon.process.wait(timeout=8), 0)
+
     def test_rows_that_go_and_come_are_gone_and_there(self):
         config = self.site.config(SLOW)
         with self.site.daemon(config=config) as daemon:

@@ -13,8 +13,10 @@ import json
 import os
 import pathlib
 import re
+import socket
 import sys
 import tarfile
+import threading
 import unittest
 import xml.etree.ElementTree
 
@@ -294,6 +296,40 @@ class Reports(SystemTest):
         text = self.ctl("explain", FAILING, "--report", str(path)).stdout
         self.assertNotIn("\x1b", text)
         self.assertIn("\\u{1b}[2J", text)
+
+    def test_t14_what_a_socket_answers_is_shown_and_not_obeyed(self):
+        """A socket that --socket names may be anybody's."""
+        path = self.out / "hostile.sock"
+        errors = {"code": -32000, "message": "ok - fine\n0 \"injected\" - all is well | x=1 \x1b]0;owned\x07\x1b[2J\u202e",
+                  "data": {"reason": "busy", "hint": "\x1b[2Jhint"}}
+        answers = [{"error": errors}, {"result": {"state": "ready", "stale": "x", "self": [7]}},
+                   {"result": {"catalogues": [7], "counts": {"pass": 1e300}}}, {"result": [1e308]}, {"result": None}]
+        listener = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listener.close)
+        listener.bind(str(path))
+        path.chmod(0o777)
+        listener.listen(16)
+        present = []
+
+        def serve():
+            with contextlib.suppress(OSError, ValueError):
+                while True:
+                    with listener.accept()[0] as channel, channel.makefile("rwb") as stream:
+                        request = json.loads(stream.readline())
+                        stream.write(json.dumps({"jsonrpc": "2.0", "id": request.get("id"), **present[0]}).encode() + b"\n")
+                        stream.flush()
+        threading.Thread(target=serve, daemon=True).start()
+        for answer in answers:
+            present[:] = [answer]
+            for words in (["status"], ["report"], ["health"], ["health", "--format", "nagios"], ["health", "--format", "checkmk"],
+                          ["catalogues"], ["history"], ["probe"], ["reload"], ["metrics"]):
+                with self.subTest(answer=answer, words=words):
+                    done = self.site.reachctl("--socket", str(path), *words)
+                    said = done.stdout + done.stderr
+                    self.assertGreaterEqual(done.returncode, 0, done)  # no signal ended it
+                    for unwanted in ("\x1b", "\x07", "\u202e"):
+                        self.assertNotIn(unwanted, said)
+                    self.assertNotRegex(said, '(?m)^0 "injected"')
 
     def test_t13_support_bundle_lists_what_it_holds_and_holds_no_secret(self):
         path = self.out / "support.tar.gz"

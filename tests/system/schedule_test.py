@@ -167,6 +167,38 @@ class Rounds(WithDaemon):
                 watching.wait(timeout=5)
 
 
+class MidRound(WithDaemon):
+    """A fault that begins while a round of six seconds is under way: half of the ports were asked before it."""
+    PORTS = 60
+    SLOW = {"id": "slow", "transport": "tcp", "destinations": [CONNECT_AT[0]], "ports": f"2001-{2000 + PORTS}",
+            "expect": "path"}
+
+    def told_of(self, name, options, until):
+        """Each state and sentence that is told of the row, up to the one that is what `until` wants."""
+        daemon = self.start(self.SLOW, limits={"new_flows_per_destination_per_s": 10})
+        daemon.await_row("slow", "pass", 30)
+        told = []
+        with daemon.connect() as client:
+            client.ask("subscribe")
+            self.assertEqual(client.next_event(lambda one: one["kind"] == "round.finished")["requirement"], "slow")
+            time.sleep(4)  # an interval's rest, then about the middle of the next round
+            self.fault(name, **options)
+            while not told or not until(told[-1]):
+                told.append(client.next_event(lambda one: one["kind"] == "verdict.changed", 60))
+        return told
+
+    def test_drop_behind_the_site_that_begins_in_the_middle_of_a_round_is_never_told_as_a_failure(self):
+        told = self.told_of("drop", {"at": "isp", "address": CONNECT_AT[0]},
+                            lambda one: f"{self.PORTS} permitted" in one["sentence"])
+        self.assertEqual([(one["state"], one["sentence"]) for one in told if one["state"] != "pass"], [])
+
+    def test_drop_of_one_port_at_the_site_is_told_though_its_neighbours_answer(self):
+        told = self.told_of("drop", {"at": "site", "address": CONNECT_AT[0], "port": "2060"},
+                            lambda one: one["state"] == "fail")
+        self.assertEqual(told[-1]["failing"], 1)
+        self.assertIn("tcp 2060 to 34.0.0.10: dropped between hop 1 (10.77.1.1) and hop 2", told[-1]["sentence"])
+
+
 class LongRange(WithDaemon):
     def test_long_range_is_gone_through_in_turn_and_the_rest_is_remembered(self):
         daemon = self.start(RANGE, schedule={"interval_s": 1, "sweep_interval_s": 20})

@@ -27,6 +27,7 @@ SECURE = {"id": "secure", "transport": "tcp", "destinations": [MAPS], "ports": 4
 WEB = {"id": "web", "transport": "tcp", "destinations": [MAPS], "ports": 80, "expect": "service"}
 RANGE = {"id": "range", "transport": "tcp", "destinations": [PRIMARY, DR, *PROVISIONING], "ports": "2001-2010",
          "expect": "service"}
+DATA = {"id": "data", "transport": "udp", "destinations": [PRIMARY], "ports": "4200-4202", "expect": "path"}
 # A server of little patience, as many have: a client that was stopped finds its connection gone.
 HASTY = {"id": "hasty", "transport": "tcp", "destinations": [PRIMARY], "ports": 4310, "expect": "service"}
 HASTY_SERVER = """
@@ -146,6 +147,21 @@ class SelfCare(SystemTest):
             health = daemon.ask("health")
             self.assertEqual((health["state"], health["stale"]), ("ready", False))
             self.assert_nothing_failed(daemon)
+
+    def test_4_a_full_transmit_queue_is_told_and_blames_nobody(self):
+        """The kernel says ENOBUFS of a datagram that the own interface's queue has no room for: no box on the way dropped it."""
+        queue = ["tc", "qdisc", "replace", "dev", "uplink", "root", "pfifo", "limit", "0"]
+        with self.daemon("queue", DATA) as daemon:
+            daemon.await_row("data", "pass")
+            self.assertEqual(self.troubles(daemon), [])
+            self.addCleanup(self.site.lab.exec, "client", ["tc", "qdisc", "del", "dev", "uplink", "root"], user=False)
+            self.assertEqual(self.site.lab.exec("client", queue, user=False).returncode, 0)
+            wait_until(lambda: self.troubles(daemon) == ["no_memory"], "the trouble", 20, daemon.log)
+            daemon.await_row("data", "unproven")
+            self.assert_told(daemon, "no_memory", "transmit queue is full")
+            self.assert_nothing_failed(daemon)
+            for found in daemon.row("data")["endpoints"]:
+                self.assertEqual((found["verdict"], found["blame"]), ("unproven", "host"), found["sentence"])
 
     def test_4_twin_a_network_that_drops_is_blamed_and_the_daemon_says_nothing_of_itself(self):
         with self.daemon("twin", RANGE) as daemon:

@@ -312,7 +312,22 @@ TEST_F(attribution_silence, right_before_the_destination_is_the_sites_only_where
         EXPECT_EQ(one.where->before->address, make_address(server_text));
         EXPECT_EQ(one.blame, who) << one.sentence;
         EXPECT_TRUE(says(one, "the last router, or the destination's own packet filter")) << one.sentence;
+        EXPECT_FALSE(one.left_site) << "the box that it passed is the site's own";
     }
+}
+
+TEST_F(attribution_silence, beyond_the_edge_says_that_it_left_the_site)
+{
+    it.what.config.path.edge = make_address(hops[0]);
+    passed(make_target(other_server_text, 443), 3);
+    passed(make_target(server_text, 80), 2);
+    see(make_target(server_text, 80), 3, connected{});
+    passed(make_target(server_text, 443), 2);
+    silent(make_target(server_text, 443), 3);
+    const auto& one = judged(make_silence());
+    EXPECT_EQ(one.kind, verdict_kind::blocked) << one.sentence;
+    EXPECT_EQ(one.blame, blame::unknown) << one.sentence;
+    EXPECT_TRUE(one.left_site) << one.sentence;
 }
 
 TEST_F(attribution_silence, far_before_the_destination_accuses_none_of_the_boxes_between)

@@ -115,18 +115,30 @@ bool any_keeps_port(const std::vector<hop_order>& orders)
     return std::ranges::any_of(orders, &hop_order::keeps_port);
 }
 
+TEST_F(attribution_test, who_waits_for_what_comes_of_another_walk_is_told_as_deferred)
+{
+    it.add("one", expectation::service, {make_endpoint(server_text, 443, make_silence())});
+    it.add("two", expectation::service, {make_endpoint(other_server_text, 443, make_silence())});
+    using addresses = std::set<ip_address>;
+    EXPECT_EQ(next_orders(it.what, it.site, {}).deferred, addresses{make_address(other_server_text)});
+    for (unsigned limit = 1; limit <= 8; ++limit) {
+        silent(make_target(server_text, 443), limit); // walked to its end
+    }
+    EXPECT_EQ(next_orders(it.what, it.site, {}).deferred, addresses{});
+}
+
 TEST_F(attribution_test, flows_that_met_different_boxes_at_one_hop_are_walked_from_one_port_each)
 {
     it.add("row", expectation::path, {make_endpoint(server_text, 443, make_silence())});
     see(make_target(server_text, 443), 1, make_icmp(hops[0], 11, 0));
     see(make_target(server_text, 443), 2, make_icmp(hops[1], 11, 0));
-    EXPECT_FALSE(any_keeps_port(next_orders(it.what, it.site, {})));
+    EXPECT_FALSE(any_keeps_port(next_orders(it.what, it.site, {}).now));
     see(make_target(server_text, control_port, transport::udp), 2, make_icmp("100.64.0.9", 11, 0));
     const evidence all{it.what, it.site};
     EXPECT_TRUE(all.forks("", family::v4));
     EXPECT_FALSE(all.forks("", family::v6));
     EXPECT_TRUE(all.view({"", make_target(server_text, 443)}).transit.empty()) << "of whichever way it was";
-    const auto orders = next_orders(it.what, it.site, {});
+    const auto orders = next_orders(it.what, it.site, {}).now;
     EXPECT_TRUE(std::ranges::all_of(orders, &hop_order::keeps_port));
     see(make_target(server_text, 443), 2, make_icmp(hops[1], 11, 0), true);
     const evidence again{it.what, it.site};

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "reachd/core/block_sample.hpp"
-#include "support/block_world.hpp"
-#include "support/make.hpp"
+#include "block_samples.hpp"
 
 #include <algorithm>
 #include <gtest/gtest.h>
@@ -14,50 +12,11 @@ namespace {
 using namespace test;
 using namespace std::chrono_literals;
 
-block_target make_target_block(std::string_view block = "17.0.0.0/8")
-{
-    block_target out;
-    out.block = make_block(block);
-    out.port = 5223;
-    out.edge.number = 3;
-    out.passes = make_address(server_text);
-    return out;
-}
-
-block_run run(const block_target& target, block_world world, const block_sample_options& options = {})
-{
-    block_sample sample{target, 11, options};
-    return run_block(sample, world);
-}
-
-block_world make_world(std::vector<world_hole> holes = {})
-{
-    block_world out;
-    out.holes = std::move(holes);
-    return out;
-}
-
-world_hole dropped(std::string_view where)
-{
-    return {make_block(where), block_answer::silent, {}};
-}
-
-std::vector<std::string> holes_of(const block_run& what)
-{
-    std::vector<std::string> texts;
-    for (const auto& one : what.result.holes) {
-        texts.push_back(to_text(one.where));
-    }
-    return texts;
-}
-
-using texts = std::vector<std::string>;
-
 // --- what is drawn ---
 
 TEST(block_sample, tries_one_host_in_each_stratum_once_while_all_pass)
 {
-    const auto out = run(make_target_block(), make_world());
+    const auto out = sampled(make_target_block(), make_world());
     std::set<unsigned> strata;
     for (const auto& one : out.sent) {
         if (one.why == probe_reason::stratum) {
@@ -76,7 +35,7 @@ TEST(block_sample, tries_one_host_in_each_stratum_once_while_all_pass)
 
 TEST(block_sample, spreads_a_part_of_a_round_over_the_block)
 {
-    const auto out = run(make_target_block(), make_world());
+    const auto out = sampled(make_target_block(), make_world());
     std::map<unsigned, unsigned> eighths;
     unsigned taken = 0;
     for (const auto& one : out.sent) {
@@ -126,7 +85,7 @@ TEST(block_sample, cuts_blocks_of_any_size_of_both_families)
     for (const auto& row : rows) {
         SCOPED_TRACE(row.block);
         auto target = make_target_block(row.block);
-        const auto out = run(target, make_world(), {.strata = row.asked});
+        const auto out = sampled(target, make_world(), {.strata = row.asked});
         EXPECT_EQ(out.result.strata, row.strata);
         EXPECT_EQ(out.result.clean, row.strata);
         EXPECT_EQ(out.count(probe_reason::stratum), row.strata);
@@ -140,7 +99,7 @@ TEST(block_sample, is_paced_below_what_a_router_answers)
 {
     auto world = make_world({dropped("17.64.0.0/12")});
     world.limits_icmp = true;
-    const auto out = run(make_target_block(), world);
+    const auto out = sampled(make_target_block(), world);
     std::map<ip_address, time_point> last;
     for (std::size_t i = 1; i < out.sent.size(); ++i) {
         EXPECT_GE(out.sent[i].when - out.sent[i - 1].when, 1050ms);
@@ -158,7 +117,7 @@ TEST(block_sample, is_paced_below_what_a_router_answers)
 TEST(block_sample, spaces_the_tries_of_an_address_when_probes_follow_each_other_fast)
 {
     const auto out =
-        run(make_target_block("17.1.2.0/30"), make_world({dropped("17.1.2.2/31")}), {.spacing = 10ms});
+        sampled(make_target_block("17.1.2.0/30"), make_world({dropped("17.1.2.2/31")}), {.spacing = 10ms});
     std::map<ip_address, time_point> last;
     for (const auto& one : out.sent) {
         if (one.why == probe_reason::retry) { // counted from the end of the try before, two seconds after it
@@ -167,182 +126,6 @@ TEST(block_sample, spaces_the_tries_of_an_address_when_probes_follow_each_other_
         last[one.to] = one.when;
     }
     EXPECT_EQ(holes_of(out), texts{"17.1.2.2/31"});
-}
-
-// --- silence and controls ---
-
-TEST(block_sample, tries_silence_three_times_before_it_counts)
-{
-    const auto out = run(make_target_block(), make_world({dropped("17.64.0.0/12")}));
-    std::map<ip_address, unsigned> tries;
-    for (const auto& one : out.sent) {
-        ++tries[one.to];
-    }
-    for (const auto& [address, count] : tries) {
-        if (make_block("17.64.0.0/12").contains(address)) {
-            EXPECT_EQ(count, 3U);
-        }
-    }
-    EXPECT_EQ(out.result.blocked, 16U);
-    EXPECT_EQ(out.result.clean, 240U);
-}
-
-TEST(block_sample, probes_a_control_before_in_between_and_after)
-{
-    const auto out = run(make_target_block(), make_world());
-    EXPECT_EQ(out.sent.front().why, probe_reason::positive_control);
-    EXPECT_EQ(out.sent.back().why, probe_reason::positive_control);
-    unsigned since = 0;
-    for (const auto& one : out.sent) {
-        since = one.why == probe_reason::positive_control ? 0 : since + 1;
-        EXPECT_LE(since, 25U);
-    }
-    EXPECT_EQ(out.count(probe_reason::positive_control), 1U + 10U + 1U);
-}
-
-TEST(block_sample, takes_a_host_that_passed_for_a_control_where_it_was_given_none)
-{
-    auto target = make_target_block();
-    target.passes.reset();
-    const auto out = run(target, make_world({dropped("17.64.0.0/12")}));
-    EXPECT_EQ(out.result.ending, block_ending::complete);
-    EXPECT_EQ(out.result.blocked, 16U);
-    for (const auto& one : out.sent) {
-        if (one.why == probe_reason::positive_control) {
-            EXPECT_TRUE(target.block.contains(one.to));
-        }
-    }
-}
-
-TEST(block_sample, blames_nothing_where_no_control_passes)
-{
-    for (const bool given : {true, false}) {
-        SCOPED_TRACE(given);
-        auto target = make_target_block();
-        auto world = make_world();
-        world.loss = 1;
-        if (!given) {
-            target.passes.reset();
-        }
-        const auto out = run(target, world);
-        EXPECT_EQ(out.result.ending, block_ending::no_control);
-        EXPECT_EQ(out.result.n(), 0U);
-        EXPECT_EQ(out.result.undecided, 256U);
-        EXPECT_TRUE(out.result.holes.empty());
-        EXPECT_LT(out.sent.size(), 3 * 256U + 50U);
-    }
-}
-
-TEST(block_sample, blames_the_block_where_only_the_control_passes)
-{
-    const auto out = run(make_target_block("17.57.144.0/22"), make_world({dropped("17.0.0.0/8")}));
-    EXPECT_EQ(out.result.blocked, 256U);
-    EXPECT_EQ(holes_of(out), texts{"17.57.144.0/22"});
-    const auto one = run(make_target_block("17.57.144.9/32"), make_world({dropped("17.0.0.0/8")}));
-    EXPECT_EQ(one.result.blocked, 1U);
-    EXPECT_EQ(holes_of(one), texts{"17.57.144.9/32"});
-}
-
-TEST(block_sample, waits_for_the_end_of_an_outage_and_blames_nothing)
-{
-    for (const auto length : {5s, 30s, 90s}) {
-        for (const auto begin : {0s, 60s, 260s}) {
-            SCOPED_TRACE(std::to_string(length.count()) + " from " + std::to_string(begin.count()));
-            auto world = make_world();
-            world.outages.emplace_back(world_begin + begin, world_begin + begin + length);
-            const auto out = run(make_target_block(), world);
-            EXPECT_EQ(out.result.clean, 256U);
-            EXPECT_EQ(out.result.undecided + out.result.doubtful, 0U);
-        }
-    }
-}
-
-TEST(block_sample, leaves_undecided_what_an_outage_to_the_end_left_open)
-{
-    auto world = make_world();
-    world.outages.emplace_back(world_begin + 100s, world_begin + 24h);
-    const auto out = run(make_target_block(), world);
-    EXPECT_EQ(out.result.ending, block_ending::no_control);
-    EXPECT_EQ(out.result.blocked, 0U);
-    EXPECT_TRUE(out.result.holes.empty());
-    EXPECT_GT(out.result.clean, 50U);
-    EXPECT_EQ(out.result.clean + out.result.undecided, 256U);
-}
-
-// Answers at once, by a function of the address and the time.
-template <class Answer>
-block_result run_scripted(const block_target& target, Answer answer)
-{
-    block_sample sample{target, 11, {}};
-    auto now = world_begin;
-    for (auto action = sample.next({}, now); !std::holds_alternative<block_sample::done>(action);
-         action = sample.next({}, now)) {
-        if (const auto* one = std::get_if<block_sample::probe>(&action)) {
-            sample.record(one->to, {answer(one->why, now), make_address(gateway_text)}, now);
-        } else if (const auto* wait = std::get_if<block_sample::wait_until>(&action)) {
-            now = wait->when;
-        }
-    }
-    return sample.result({});
-}
-
-TEST(block_sample, blames_no_router_for_rejections_that_end_with_the_outage)
-{
-    // As a router without a route does: network unreachable for everything, the control too.
-    for (const auto& [from, until] :
-         {std::pair{60s, 100s}, std::pair{5s, 12s}}) { // the second: no control in it
-        SCOPED_TRACE(from.count());
-        const auto out = run_scripted(make_target_block(), [&](probe_reason, time_point now) {
-            const bool down = world_begin + from <= now && now < world_begin + until;
-            return down ? block_answer::rejected : block_answer::passed;
-        });
-        EXPECT_EQ(out.clean, 256U);
-        EXPECT_TRUE(out.holes.empty());
-    }
-}
-
-TEST(block_sample, counts_no_try_that_a_failing_control_follows)
-{
-    for (const auto answer : {block_answer::silent, block_answer::rejected}) {
-        SCOPED_TRACE(to_string(answer));
-        bool tried = false; // since the last control that passed
-        unsigned tries = 0;
-        const auto out = run_scripted(make_target_block("17.1.2.3/32"), [&](probe_reason why, time_point) {
-            if (why == probe_reason::positive_control) {
-                return std::exchange(tried, false) ? block_answer::rejected : block_answer::passed;
-            }
-            tried = true;
-            return ++tries <= 12 ? answer : block_answer::passed;
-        });
-        EXPECT_EQ(out.clean, 1U);
-        EXPECT_EQ(out.blocked, 0U);
-    }
-}
-
-TEST(block_sample, tries_more_often_where_packets_are_lost)
-{
-    auto world = make_world();
-    world.loss = 0.2;
-    for (std::uint64_t seed = 0; seed < 20; ++seed) {
-        SCOPED_TRACE(seed);
-        world.random.seed(seed);
-        const auto out = run(make_target_block(), world);
-        EXPECT_EQ(out.result.clean, 256U);
-        EXPECT_EQ(out.result.blocked + out.result.doubtful + out.result.undecided, 0U);
-    }
-}
-
-TEST(block_sample, does_not_call_silence_blocked_that_the_loss_may_explain)
-{
-    auto world = make_world({dropped("17.64.0.0/16")});
-    world.loss = 0.5;
-    block_sample_options options;
-    options.most_tries = 4;
-    options.most_extra = 0;
-    const auto out = run(make_target_block(), world, options);
-    EXPECT_EQ(out.result.blocked, 0U);
-    EXPECT_GE(out.result.doubtful, 1U);
-    EXPECT_FALSE(out.result.is_clean() && out.result.doubtful == 0);
 }
 
 // --- holes ---
@@ -356,7 +139,7 @@ TEST(block_sample, finds_the_prefix_of_a_hole_with_few_more_probes)
                 {"17.64.0.0/14", 0}, {"17.64.0.0/15", 8}, {"17.64.0.0/16", 8}};
     for (const auto& row : rows) {
         SCOPED_TRACE(row.hole);
-        const auto out = run(make_target_block(), make_world({dropped(row.hole)}));
+        const auto out = sampled(make_target_block(), make_world({dropped(row.hole)}));
         EXPECT_EQ(holes_of(out), texts{row.hole});
         std::set<ip_address> extra;
         for (const auto& one : out.sent) {
@@ -371,7 +154,7 @@ TEST(block_sample, finds_the_prefix_of_a_hole_with_few_more_probes)
 TEST(block_sample, finds_a_24_that_a_sample_hit)
 {
     // Which host of 17.64.0.0/16 this seed draws.
-    const auto before = run(make_target_block(), make_world());
+    const auto before = sampled(make_target_block(), make_world());
     const auto hit = std::ranges::find_if(before.sent, [](const sent_probe& one) {
         return make_block("17.64.0.0/16").contains(one.to);
     });
@@ -379,7 +162,7 @@ TEST(block_sample, finds_a_24_that_a_sample_hit)
     for (const unsigned prefix : {17U, 20U, 24U, 27U, 32U}) {
         const auto truth = enclosing(hit->to, prefix);
         SCOPED_TRACE(to_text(truth));
-        const auto out = run(make_target_block(), make_world({dropped(to_text(truth))}));
+        const auto out = sampled(make_target_block(), make_world({dropped(to_text(truth))}));
         EXPECT_EQ(holes_of(out), texts{to_text(truth)});
         EXPECT_EQ(out.result.blocked, 1U);
     }
@@ -395,7 +178,7 @@ TEST(block_sample, tells_several_holes_apart_and_how_each_is_made)
          {make_block("17.192.0.0/14"), block_answer::answered, {}}}
     );
     world.limits_icmp = true;
-    const auto out = run(make_target_block(), world);
+    const auto out = sampled(make_target_block(), world);
     ASSERT_EQ(holes_of(out), (texts{"17.16.0.0/12", "17.64.0.0/13", "17.128.0.0/14", "17.192.0.0/14"}));
     const auto& holes = out.result.holes;
     EXPECT_EQ(holes[0].how, block_answer::rejected);
@@ -412,7 +195,7 @@ TEST(block_sample, keeps_to_its_limit_of_further_addresses_and_says_how_large_a_
     block_sample_options options;
     options.most_extra = 2;
     const auto out =
-        run(make_target_block(), make_world({dropped("17.64.0.0/17"), dropped("17.66.0.0/17")}), options);
+        sampled(make_target_block(), make_world({dropped("17.64.0.0/17"), dropped("17.66.0.0/17")}), options);
     std::set<ip_address> extra;
     for (const auto& one : out.sent) {
         if (one.why == probe_reason::hole) {
@@ -429,11 +212,11 @@ TEST(block_sample, looks_at_known_holes_again)
 {
     auto target = make_target_block();
     target.revisit = {make_block("17.64.9.0/24"), make_block("18.0.0.0/24"), make_block("16.0.0.0/6")};
-    const auto still = run(target, make_world({dropped("17.64.9.0/24")}));
+    const auto still = sampled(target, make_world({dropped("17.64.9.0/24")}));
     EXPECT_EQ(holes_of(still), texts{"17.64.9.0/24"});
     EXPECT_EQ(still.result.clean, 256U); // what is revisited was not drawn by chance
     EXPECT_EQ(still.count(probe_reason::revisit), 4U);
-    EXPECT_EQ(holes_of(run(target, make_world())), texts{});
+    EXPECT_EQ(holes_of(sampled(target, make_world())), texts{});
 }
 
 // --- boxes that answer for all ---
@@ -446,7 +229,7 @@ TEST(block_sample, is_void_when_an_address_answers_that_cannot)
         target.not_answered = make_address("192.0.2.1");
         auto world = make_world();
         world.for_all = answer;
-        const auto out = run(target, world);
+        const auto out = sampled(target, world);
         EXPECT_EQ(out.result.ending, block_ending::answers_for_all);
         EXPECT_EQ(out.result.n(), 0U);
         EXPECT_EQ(out.sent.size(), 1U);
@@ -463,7 +246,7 @@ TEST(block_sample, is_not_void_when_it_is_silent_rejected_or_let_through)
         if (answer != block_answer::passed) {
             world.holes.push_back({make_block("192.0.2.0/24"), answer, {}});
         }
-        const auto out = run(target, world);
+        const auto out = sampled(target, world);
         EXPECT_EQ(out.result.clean, 256U);
         EXPECT_EQ(out.count(probe_reason::negative_control), answer == block_answer::silent ? 3U : 1U);
     }
@@ -474,7 +257,7 @@ TEST(block_sample, is_not_void_when_it_is_silent_rejected_or_let_through)
 TEST(block_sample, counts_nothing_that_could_not_be_sent)
 {
     auto world = make_world({{make_block("17.64.0.0/12"), block_answer::not_measured, {}}});
-    const auto out = run(make_target_block(), world);
+    const auto out = sampled(make_target_block(), world);
     EXPECT_EQ(out.result.clean, 240U);
     EXPECT_EQ(out.result.undecided, 16U);
     EXPECT_TRUE(out.result.holes.empty());
@@ -508,7 +291,7 @@ TEST(block_sample, ends_at_its_limit_of_probes)
 {
     block_sample_options options;
     options.most_probes = 100;
-    const auto out = run(make_target_block(), make_world({dropped("17.64.0.0/12")}), options);
+    const auto out = sampled(make_target_block(), make_world({dropped("17.64.0.0/12")}), options);
     EXPECT_EQ(out.sent.size(), 100U);
     EXPECT_EQ(out.result.ending, block_ending::cut_short);
     EXPECT_EQ(out.result.clean + out.result.undecided, 256U);

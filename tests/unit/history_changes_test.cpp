@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is written anew and what is not: over the hours, after a restart, and when the clock is set back.
-#include "reachd/core/history_watch.hpp"
-
-#include "support/make.hpp"
+#include "history_scene.hpp"
 
 #include <algorithm>
 #include <gtest/gtest.h>
@@ -13,9 +11,6 @@ namespace {
 using namespace test;
 using std::chrono::hours;
 using std::chrono::minutes;
-
-const wall_time now = make_wall(seconds{1'793'491'200}); // an hour begins
-const row_key key{"cat", "row"};
 
 // A row of a name with two ports, of which one is silent.
 scene one_of_two()
@@ -31,11 +26,6 @@ scene one_of_two()
     return it;
 }
 
-history_batch changed(history_watch& watch, const scene& it, wall_time at)
-{
-    return watch.row_changed(it.what, it.site, 0, row_answer::unproven, at);
-}
-
 history_batch finished(history_watch& watch, const scene& it, wall_time at)
 {
     return watch.round_finished(it.what, it.site, 0, at);
@@ -48,12 +38,6 @@ std::vector<history_record> endpoints_in(const history_batch& batch)
         return one.kind == record_kind::endpoint;
     });
     return out;
-}
-
-void answer(scene& it, std::size_t endpoint, bool open)
-{
-    it.site.rows[0].endpoints[endpoint].seen = open ? std::vector{make_seen(connected{})} : make_silence();
-    it.evaluate();
 }
 
 // As often as one hour holds, and `more` beyond.

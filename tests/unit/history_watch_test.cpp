@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "reachd/core/history_watch.hpp"
-
+#include "history_scene.hpp"
 #include "reachd/core/history_record.hpp"
-#include "support/make.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -13,9 +11,6 @@ namespace reachd {
 namespace {
 
 using namespace test;
-
-const wall_time now = make_wall(seconds{1'793'491'200}); // an hour begins
-const row_key key{"cat", "row"};
 
 // A row of four ports at one address: two answer, two do not.
 scene half_blocked()
@@ -32,20 +27,9 @@ scene half_blocked()
     return it;
 }
 
-history_batch changed(history_watch& watch, const scene& it, wall_time at)
-{
-    return watch.row_changed(it.what, it.site, 0, row_answer::unproven, at);
-}
-
 std::size_t count(const history_batch& batch, record_kind kind)
 {
     return static_cast<std::size_t>(std::ranges::count(batch.records, kind, &history_record::kind));
-}
-
-void answer(scene& it, std::size_t endpoint, bool open)
-{
-    it.site.rows[0].endpoints[endpoint].seen = open ? std::vector{make_seen(connected{})} : make_silence();
-    it.evaluate();
 }
 
 TEST(history_watch, records_a_row_with_what_does_not_pass_and_its_evidence)

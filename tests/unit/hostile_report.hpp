@@ -218,7 +218,8 @@ inline std::vector<nlohmann::json> misshapen_reports()
         {{"catalogues", {1, nullptr, {{"requirements", {1, nullptr, json::object()}}}}}}
     };
     for (const json& wrong :
-         {json(), json(7), json(-1.5), json("text"), json::array({1, nullptr}), json::object()}) {
+         {json(), json(7), json(-1.5), json(1.7976931348623157e308), json("text"), json::array({1, nullptr}),
+          json::object()}) {
         auto report = plain_report();
         for (auto& row : report["catalogues"][0]["requirements"]) {
             for (const char* key :
@@ -228,6 +229,9 @@ inline std::vector<nlohmann::json> misshapen_reports()
         }
         report["idle"][0]["rungs"] = wrong;
         report["idle"][0]["required_s"] = wrong;
+        report["idle"].push_back(
+            {{"rungs", {{{"idle_s", wrong}, {"outcome", "held"}}}}, {"required_s", wrong}}
+        );
         report["path"] = wrong;
         out.push_back(report);
         report = plain_report();

@@ -221,6 +221,20 @@ TEST(json, T14_dumps_nothing_that_a_terminal_obeys_and_it_reads_back_as_it_was)
     EXPECT_EQ(dump(json{{csi, csi}}), "{\"\\u009b\":\"\\u009b\"}");
 }
 
+TEST(json, makes_whole_numbers_of_numbers_that_have_one)
+{
+    EXPECT_EQ(integer_of(json(7)), 7);
+    EXPECT_EQ(integer_of(json(-7.9)), -7);
+    EXPECT_EQ(
+        integer_of(json(std::numeric_limits<std::int64_t>::min())), std::numeric_limits<std::int64_t>::min()
+    );
+    for (const auto& none :
+         {json(1e300), json(-1e300), json(9.1e15), json(std::numeric_limits<std::uint64_t>::max()), json("7"),
+          json(nullptr), json(true), json::array({7})}) {
+        EXPECT_EQ(integer_of(none), std::nullopt) << none.dump();
+    }
+}
+
 TEST(json, escapes_pointer_tokens)
 {
     EXPECT_EQ(pointer_token("a/b~c"), "a~1b~0c");

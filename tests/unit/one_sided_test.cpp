@@ -63,7 +63,7 @@ protected:
     }
     std::vector<hop_order> orders_of(const endpoint& target) const
     {
-        auto out = next_orders(it.what, it.site, {});
+        auto out = next_orders(it.what, it.site, {}).now;
         std::erase_if(out, [&](const hop_order& one) { return one.which.target != target; });
         return out;
     }

@@ -167,6 +167,10 @@ TEST_F(self_care_test, tells_a_clock_that_was_set_and_for_which_way)
     }
     look_for(601s);
     EXPECT_EQ(troubles(), "");
+    EXPECT_EQ(care.clock_steps(), 2U);
+    at.wall = made - 720h; // told as a clock that is wrong, and counted all the same
+    look();
+    EXPECT_EQ(care.clock_steps(), 3U);
 }
 
 TEST_F(self_care_test, a_clock_that_is_slewed_was_not_set)
@@ -176,6 +180,7 @@ TEST_F(self_care_test, a_clock_that_is_slewed_was_not_set)
         look();
     }
     EXPECT_EQ(troubles(), "");
+    EXPECT_EQ(care.clock_steps(), 0U);
 }
 
 TEST_F(self_care_test, tells_a_clock_from_before_the_program_was_made_for_as_long_as_it_is_so)

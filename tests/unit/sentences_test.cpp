@@ -114,7 +114,7 @@ TEST(row_sentence, of_an_undecided_row_names_what_is_undecided_and_not_what_pass
     );
     it.evaluate();
     EXPECT_EQ(
-        it.row("row").sentence, "tcp 443 to 54.215.171.160: not measured: this machine is out of memory"
+        it.row("row").sentence, "tcp 443 to 54.215.171.160: not measured: this machine is out of memory, or its transmit queue is full"
     );
 }
 
@@ -201,6 +201,33 @@ TEST(advice, sends_to_whom_the_evidence_names_and_to_nobody_else)
         EXPECT_TRUE(has(it.row("row").advice, says)) << it.row("row").advice;
         EXPECT_FALSE(has(it.row("row").advice, says_not)) << it.row("row").advice;
     }
+}
+
+TEST(advice, for_a_drop_beyond_the_site_does_not_send_to_its_firewall)
+{
+    auto one = make_endpoint(server_text, 443, {});
+    one.without_probing = verdict{
+        .kind = verdict_kind::blocked,
+        .where =
+            location{
+                .at = {},
+                .after = hop{.number = 3},
+                .before = hop{.number = 4, .address = make_address(server_text)}
+            },
+        .sentence = "dropped",
+        .left_site = true,
+    };
+    EXPECT_EQ(
+        one_row(one).row("row").advice, "ask the vendor and the provider: tcp 443 to 54.215.171.160 leaves "
+                                        "the site and ends between hop 3 (no address seen) and hop 4 "
+                                        "(54.215.171.160)"
+    );
+    one.without_probing->left_site = false; // from the site's edge to the destination: anybody between
+    EXPECT_EQ(
+        one_row(one).row("row").advice, "allow outbound tcp 443 to 54.215.171.160 in the site's firewall; if "
+                                        "it is allowed already, ask the provider, "
+                                        "and the vendor whether it is up"
+    );
 }
 
 TEST(advice, for_names_goes_to_the_dns)

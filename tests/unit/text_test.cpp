@@ -113,6 +113,14 @@ TEST(wrap, cuts_a_word_that_no_line_can_hold)
     EXPECT_EQ(wrap("\xc3\xa9\xc3\xa9\xc3\xa9", 2), (list{"\xc3\xa9\xc3\xa9", "\xc3\xa9"}));
 }
 
+TEST(wrap, cuts_a_word_of_a_megabyte_in_one_pass)
+{
+    const auto lines = wrap(std::string(2'000'000, 'x') + " end", 76);
+    EXPECT_EQ(lines.size(), 26316U);
+    EXPECT_EQ(lines.front(), std::string(76, 'x'));
+    EXPECT_EQ(lines.back(), std::string(60, 'x') + " end");
+}
+
 TEST(wrap, loses_no_word_and_exceeds_no_line)
 {
     const std::string text =

@@ -41,6 +41,7 @@ private:
         unsigned hop_limit;
     };
     boost::asio::awaitable<void> sample_row(std::size_t row);
+    boost::asio::awaitable<void> sample_blocks(std::size_t row);
     boost::asio::awaitable<void> sample_block(job what, std::shared_ptr<std::size_t> left);
     std::vector<job> jobs_of(std::size_t row) const;
     void add_up(const job& what, const block_result& round);

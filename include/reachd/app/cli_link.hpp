@@ -21,6 +21,10 @@ inline constexpr seconds probe_wait{3600}; // a paced sweep of thousands of endp
 // control.sock for methods that change something, status.sock for the others; --socket overrides.
 std::string socket_for(const cli_common& common, std::string_view method);
 
+// Why there is no answer, in words that may be printed: a daemon's own may come from anybody. One fault a
+// line.
+std::string sentence_of(const call_error& failed);
+
 // What is not the answer goes to `heard`.
 inline const control_client::listener hear_nothing = [](const control_notification&) {};
 

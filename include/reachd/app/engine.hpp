@@ -108,7 +108,7 @@ public:
     void refresh();
 
 private:
-    static local_network look_around();
+    void look_around();
     static std::set<ip_address> addresses_of(const row_state& row);
     struct row_work {
         rotation turn;
@@ -125,6 +125,7 @@ private:
     struct round {
         explicit round(const boost::asio::any_io_executor& executor) : ended{executor} {}
         std::size_t left = 0;
+        std::vector<std::size_t> fell_silent; // endpoints that said something until now
         boost::asio::steady_timer ended;
     };
 
@@ -141,11 +142,14 @@ private:
         std::string name, std::shared_ptr<std::vector<name_lookup>> into, std::size_t at,
         std::shared_ptr<round> of
     );
+    std::shared_ptr<round> ask(std::size_t row, const std::vector<std::size_t>& endpoints);
+    boost::asio::awaitable<void> ask_neighbours_again(std::size_t row, std::vector<std::size_t> fell_silent);
     boost::asio::awaitable<void>
     probe_endpoint(std::size_t row, std::size_t index, std::shared_ptr<round> of);
     std::shared_ptr<boost::asio::steady_timer> doubt_soon(
         std::size_t row, std::size_t index, const endpoint_order& order, const std::shared_ptr<round>& of
     );
+    void tidy_traces(std::size_t row);
     void suspect_silence(endpoint_state& one, const endpoint_order& order);
     void back_on_schedule(std::size_t row);
     boost::asio::awaitable<void> wait_for(std::shared_ptr<round> of);
@@ -160,8 +164,9 @@ private:
     site_state state_;
     std::vector<row_work> work_;
     resolver resolver_;
-    time_point nat64_due_{}; // when it is looked for again
-    time_point gone_due_{};  // when traces of addresses that are gone are looked for again
+    time_point nat64_due_{};   // when it is looked for again
+    unsigned clock_steps_ = 0; // of which the traces know
+    time_point gone_due_{};    // when traces of addresses that are gone are looked for again
     flow_gate gate_;
     boost::asio::steady_timer wake_;
     std::optional<schedule> schedule_;

@@ -52,6 +52,8 @@ public:
     // Gives the place back and waits for another one: a retry is a new flow as well.
     boost::asio::awaitable<void> enter_again(ip_address towards, bool* inside);
     void close();
+    // A reload does not make it faster: what an older gate let in counts.
+    void inherit(const flow_gate& older) { pacer_.inherit(older.pacer_); }
     // For what keeps to the same rates and waits elsewhere.
     pacer& rates() { return pacer_; }
 

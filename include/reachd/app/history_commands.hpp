@@ -14,7 +14,7 @@
 namespace reachd {
 
 boost::asio::awaitable<rpc_answer>
-history_answer(history_desk& desk, std::shared_ptr<engine> work, json params);
+history_answer(history_desk& desk, std::shared_ptr<engine> work, json params, asked_by whom);
 
 // `uid`: of the peer, who says so where the parameters do not.
 boost::asio::awaitable<rpc_answer>

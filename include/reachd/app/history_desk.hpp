@@ -46,7 +46,7 @@ public:
 
     // Runs once what was told before is kept (history_keeper.hpp); at once where nothing is kept.
     void after_kept(std::function<void()> action);
-    boost::asio::awaitable<stored<json>> ask(history_question question);
+    boost::asio::awaitable<stored<json>> ask(history_question question, asked_by whom);
     // Whether all that was told is on disk by then.
     boost::asio::awaitable<bool> settle(time_point deadline);
     [[nodiscard]] json describe() const;

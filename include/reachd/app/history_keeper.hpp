@@ -55,7 +55,7 @@ public:
     // Runs once all that was kept before is on its way to the disk, at the latest after a second; in order.
     void after_kept(std::function<void()> action);
     // The answer has what was kept before, unless the disk is slow.
-    boost::asio::awaitable<stored<json>> ask(history_question question);
+    boost::asio::awaitable<stored<json>> ask(history_question question, asked_by whom = asked_by::control);
     // Waits until all that was kept so far is written; false when it is not, or cannot be.
     boost::asio::awaitable<bool> settle(time_point deadline);
 

@@ -4,9 +4,9 @@
 // Use      ask() from coroutines; stop() and then ended() at the end.
 // Cancel   A question whose caller has gone is skipped, or given up where it is being answered.
 // Lifetime Outlives its callers.
-// Executor One thread of the caller's; the other one only reads the file, and keeps nothing from being written.
-// Limits   At most `waiting` questions wait; each is answered within `work`, or given up.
-// Errors   busy: too many wait, or it took too long. Else those of the store.
+// Executor One thread of the caller's; the other one only reads the file, and keeps nothing from being
+// written. Limits   At most `waiting` questions wait; each is answered within `work`, or given up. Errors
+// busy: too many wait, or it took too long. Else those of the store.
 #pragma once
 
 #include "reachd/app/history_answers.hpp"
@@ -29,8 +29,11 @@ struct history_source {
     std::int64_t session = 0;
 };
 
+// By which way a question came: each has places of its own, and they take turns.
+enum class asked_by : std::uint8_t { control, status, http };
+
 struct question_limits {
-    std::size_t waiting = 8; // a page asks three at once; whoever asks more may ask again
+    std::size_t waiting = 8; // by each way: a page asks three at once; whoever asks more may ask again
     seconds work{5};         // 100,000 changes take 0.1 s
     seconds answer{15};      // a disk that takes longer does not answer
 };
@@ -49,7 +52,7 @@ public:
     history_questions(const history_questions&) = delete;
     history_questions& operator=(const history_questions&) = delete;
 
-    boost::asio::awaitable<stored<json>> ask(history_source from, history_question question);
+    boost::asio::awaitable<stored<json>> ask(history_source from, history_question question, asked_by whom);
     // Gives up whatever waits or is being answered.
     void stop();
     // Whether the thread has ended by then; where it has not, it is left behind.
@@ -60,6 +63,7 @@ private:
         explicit asked(const boost::asio::any_io_executor& executor) : ready{executor} {}
         history_source from;
         history_question question;
+        asked_by whom = asked_by::control;
         std::optional<stored<json>> answer;
         boost::asio::steady_timer ready;
         std::atomic<bool> gone = false; // the other thread looks at it
@@ -74,6 +78,7 @@ private:
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
     std::deque<std::shared_ptr<asked>> waiting_;
     std::shared_ptr<asked> present_; // is being answered
+    asked_by last_ = asked_by::http; // whose question was answered last
     bool stopped_ = false;
 };
 

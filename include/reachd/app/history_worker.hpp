@@ -50,7 +50,8 @@ struct history_outcome {
 
 class history_worker {
 public:
-    history_outcome run(history_job job);
+    // Takes what it writes out of the job.
+    history_outcome run(history_job& job);
 
 private:
     stored<void> open(const history_job& job, history_outcome& out);

@@ -65,6 +65,7 @@ private:
     };
     using ladders = std::vector<std::shared_ptr<ladder>>;
     boost::asio::awaitable<void> run_row(std::size_t row, idle_depth how_far);
+    boost::asio::awaitable<void> measure_row(std::size_t row, idle_depth how_far);
     boost::asio::awaitable<std::optional<idle_target>> find_target(std::size_t row);
     boost::asio::awaitable<ladders> find_places(std::size_t row);
     [[nodiscard]] std::string why_too_few_entries() const;

@@ -43,6 +43,8 @@ public:
     // Waits until nothing is wanted or under way for these addresses, and the way out is known.
     boost::asio::awaitable<void> settled(std::set<ip_address> addresses);
     void close();
+    // What an older one has sent counts in what this one may send.
+    void inherit(const inquirer& older);
     // Something is wanted or under way for one of these addresses, or for all.
     [[nodiscard]] bool is_pending(const std::set<ip_address>& addresses) const;
     // How often it has looked at what may go: there are pauses between, whoever wakes it.
@@ -85,6 +87,7 @@ private:
     flow_gate repeats_;
     hop_pacer hops_;
     std::vector<hop_order> wanted_; // of the last look
+    std::set<ip_address> deferred_; // of the last look: they wait for what comes of others
     std::set<hop_order> under_way_;
     std::vector<std::shared_ptr<waiter>> waiters_;
     std::vector<std::shared_ptr<question>> questions_;

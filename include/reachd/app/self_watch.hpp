@@ -44,6 +44,7 @@ public:
     void voided() { ++counts_.voided; }
 
     [[nodiscard]] std::vector<self_finding> findings() const;
+    [[nodiscard]] unsigned clock_steps() const { return care_.clock_steps(); }
     [[nodiscard]] const counters& counts() const { return counts_; }
 
 private:

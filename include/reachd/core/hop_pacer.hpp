@@ -44,6 +44,8 @@ public:
     };
     // `shared_hops`: up to which number the hops are those of all flows.
     choice choose(const std::vector<hop_order>& wanted, unsigned shared_hops, allowance left, time_point now);
+    // What an older one has asked of the hops counts as this one's.
+    void inherit(const hop_pacer& older);
     // Hops with a budget of their own; those that nobody asks any more are forgotten past some thousand.
     [[nodiscard]] std::size_t known() const { return budgets_.size(); }
 

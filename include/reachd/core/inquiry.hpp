@@ -43,8 +43,12 @@ struct hop_order {
 // Tries, 1.1 s or more apart, before silence at a hop counts: a Linux router sends one ICMP error a second.
 inline constexpr unsigned hop_tries = 3;
 
-std::vector<hop_order>
-next_orders(const plan& what, const site_state& site, const std::set<hop_order>& under_way);
+struct inquiry_orders {
+    std::vector<hop_order> now;
+    std::set<ip_address> deferred; // about these more may be asked, once others have been looked at
+};
+
+inquiry_orders next_orders(const plan& what, const site_state& site, const std::set<hop_order>& under_way);
 
 // Up to which number the hops of all vantages are those of every flow.
 unsigned shared_hops_of(const plan& what, const site_state& site);

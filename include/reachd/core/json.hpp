@@ -36,6 +36,9 @@ enum class comments : std::uint8_t {
     allowed, // files: `//` and `/* */`
 };
 
+// A number as a whole one, cut off; nullopt for what is none, or too large to be exact.
+std::optional<long long> integer_of(const json& value);
+
 // A parsed document and the line on which each value begins, by JSON pointer.
 struct json_document {
     json value;

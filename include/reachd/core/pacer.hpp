@@ -50,6 +50,8 @@ public:
     [[nodiscard]] time_point spendable_at(const ip_address& towards, time_point now) const;
     // It was sent, and counts as this share of a new flow.
     void spend(const ip_address& towards, double share, time_point now);
+    // What an older one has let go counts as this one's.
+    void inherit(const pacer& older);
     // Forgets what waits; answers those tickets.
     std::deque<ticket> drop_all();
 

@@ -41,6 +41,8 @@ public:
     [[nodiscard]] std::optional<due> next_due() const;
     void started(std::size_t row);
     void finished(std::size_t row, round_result how, time_point now);
+    // A row is due then at the latest: what is known of it is from before this schedule.
+    void no_later(std::size_t row, time_point when);
     // Makes a row due at once (a person asked).
     void hurry(std::size_t row, time_point now);
 

@@ -72,6 +72,8 @@ public:
     // `made`: the day on which this program was made; no clock that is right says an earlier one.
     explicit self_care(wall_time made) : made_{made} {}
 
+    // How often the wall clock was set: what has times from before cannot be compared with what comes after.
+    [[nodiscard]] unsigned clock_steps() const { return clock_steps_; }
     // A look at the clocks that was due then.
     void looked(time_point due, const clock_reading& at);
     // Something could not be done on this machine.
@@ -99,6 +101,7 @@ private:
 
     wall_time made_;
     std::optional<clock_reading> last_;
+    unsigned clock_steps_ = 0;
     std::deque<stall> stalls_;
     std::array<memory, all_self_troubles.size()> memories_;
 };

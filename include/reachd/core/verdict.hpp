@@ -59,7 +59,8 @@ struct verdict {
     reachd::stage stage = stage::connect;
     reachd::blame blame = blame::unknown;
     std::optional<location> where;
-    std::string sentence; // one, for a person, without the endpoint's name
+    std::string sentence;   // one, for a person, without the endpoint's name
+    bool left_site = false; // blocked, and its packets were seen beyond the site's edge
     bool operator==(const verdict&) const = default;
 };
 

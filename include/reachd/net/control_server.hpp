@@ -38,11 +38,14 @@ struct control_limits {
     std::size_t subscriptions = 8; // a socket, one a connection
     std::size_t requests = 16;     // under way on one connection; reading stops until one is answered
     std::size_t unsent_bytes = 1024 * 1024;
+    std::size_t all_unsent_bytes =
+        32 * 1024 * 1024;           // a socket: no further large answer is made until it is less
     milliseconds line_time{10'000}; // from the first byte of a line to its end
     milliseconds idle_time{60'000};
-    milliseconds stall_time{10'000}; // in which a client with a full queue must take something
-    milliseconds accept_pause{100};  // after accept() failed, as for want of descriptors
-    milliseconds last_word{250};     // in which, at the end, who has just connected is still heard
+    milliseconds stall_time{10'000};  // in which a client with a full queue must take something
+    milliseconds answer_time{60'000}; // in which a client must take a line of ours, however little at a time
+    milliseconds accept_pause{100};   // after accept() failed, as for want of descriptors
+    milliseconds last_word{250};      // in which, at the end, who has just connected is still heard
 };
 
 // SO_PEERCRED at accept: for the record only. A pid can be reused, and under PrivateUsers= every uid
@@ -56,10 +59,19 @@ struct peer_identity {
 // Who asks: a value that may outlive the connection.
 class control_caller {
 public:
-    control_caller(std::weak_ptr<control_session> session, access_level access, peer_identity peer)
-        : session_{std::move(session)}, access_{access}, peer_{peer}
+    using wait_for_turn = std::function<boost::asio::awaitable<bool>()>;
+
+    control_caller(
+        std::weak_ptr<control_session> session, access_level access, peer_identity peer, wait_for_turn turn
+    )
+        : session_{std::move(session)}, access_{access}, peer_{peer}, turn_{std::move(turn)}
     {
     }
+
+    // Answers that are dear to make are made one at a time. The methods that are nothing else wait by
+    // themselves; who makes one after something else waits here, right before; false: none is made until
+    // clients have taken theirs.
+    [[nodiscard]] boost::asio::awaitable<bool> turn() const { return turn_(); }
 
     // A notification to this client alone; lost (and counted for it) when it reads too slowly.
     void notify(std::string_view method, json params) const;
@@ -72,6 +84,7 @@ private:
     std::weak_ptr<control_session> session_;
     access_level access_;
     peer_identity peer_;
+    wait_for_turn turn_;
 };
 
 using rpc_answer = std::expected<json, rpc_error>;

@@ -7,23 +7,24 @@
 //          that contains its destination made or removed. A new address, a router's advertisement that
 //          changes nothing, and other interfaces are not told.
 // Errors   A watch that cannot listen tells nothing; can_listen() says so.
-// Limits   Netlink may overrun: then everything counts as disturbed.
-// Source   rtnetlink(7): RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE and those of IPv6; needs no
-// rights.
+// Limits   The last 10,000 events are kept. Where one was lost or forgotten since a flow began, it counts as
+// disturbed. Source   rtnetlink(7): RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE and those of IPv6;
+// needs no rights.
 #pragma once
 
 #include "reachd/core/address.hpp"
 
+#include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
-#include <vector>
 
 namespace reachd {
 
 class local_change_watch {
 public:
     struct mark {
-        std::size_t from = 0; // the first event that is of interest
+        std::uint64_t from = 0; // the first event that is of interest
         ip_address source;
         ip_address target;
         unsigned interface = 0; // that has the source; 0: none was found
@@ -51,12 +52,14 @@ private:
         unsigned interface = 0; // link_down
         ip_block block;         // route_changed
     };
+    void note(event what);
     void read_all();
     void read_messages(const char* data, std::size_t size);
     static std::optional<std::string> concerns(const event& one, const mark& flow);
 
     int fd_ = -1;
-    std::vector<event> events_;
+    std::uint64_t first_ = 0; // the number of the first one that is kept
+    std::deque<event> events_;
 };
 
 } // namespace reachd

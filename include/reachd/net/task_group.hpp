@@ -24,6 +24,9 @@
 
 namespace reachd {
 
+// What it says of itself.
+std::string text_of(const std::exception_ptr& what);
+
 class task_group {
 public:
     // Called with the task's name and what left it.

@@ -49,8 +49,10 @@ public:
 
     // Takes a token of the source (IPv4 address; IPv6 /64 and /48), whatever the port.
     drop admit(const ip_address& source, entry what, time_point now);
-    // Takes from the bucket of all ports together.
-    drop may_send(std::size_t bytes, time_point now);
+    // Takes from the bucket of all ports together. Answers to hellos get half of it at most: whoever has
+    // heard one hello of a key can send it again from any address, and who has a cookie is to be answered all
+    // the same.
+    drop may_send(std::size_t bytes, entry what, time_point now);
     // True once for a source in a minute, and for at most ten of them: what is worth a line of the log.
     bool worth_telling(const ip_address& source, time_point now);
 
@@ -76,6 +78,7 @@ private:
     std::uint64_t seed_;
     std::vector<slot> slots_;
     bucket packets_;
+    bucket hellos_;
     bucket bytes_;
     unsigned leak_ = 0;
     std::uint16_t minute_ = 0;

@@ -34,6 +34,7 @@ struct stun_reply {
     byte_vector bytes;
     std::uint32_t socket = 0;
     socket_address to;
+    bool sealed = false;        // a key had signed the request
     bool may_be_longer = false; // than the request: the operator has said that padding is not required
 };
 
