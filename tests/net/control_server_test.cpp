@@ -431,6 +431,53 @@ TEST(control_server, keeps_a_client_that_takes_a_full_queue_slowly)
     EXPECT_EQ(running.counters().stalled, 0U);
 }
 
+TEST(control_server, T04_closes_a_client_that_takes_an_answer_too_slowly_to_end)
+{
+    auto limits = short_times();
+    limits.idle_time = patience;
+    limits.stall_time = patience;
+    limits.answer_time = milliseconds{500};
+    running_server running{limits};
+    running.report_bytes = 3'000'000;
+    plain_client client{running.status()};
+    client.ask("report", 1);
+    std::vector<char> chunk(5'000); // at this pace it would take 12 s
+    std::size_t taken = 0;
+    ssize_t size = 1;
+    while (size > 0 && taken < running.report_bytes) {
+        std::this_thread::sleep_for(milliseconds{20});
+        size = ::recv(client.fd(), chunk.data(), chunk.size(), 0);
+        taken += size > 0 ? static_cast<std::size_t>(size) : 0;
+    }
+    EXPECT_LT(taken, running.report_bytes);
+    EXPECT_EQ(running.counters().stalled, 1U);
+}
+
+TEST(control_server, T04_makes_no_further_large_answer_while_too_much_waits_to_be_taken)
+{
+    auto limits = short_times();
+    limits.idle_time = patience;
+    limits.stall_time = patience;
+    limits.all_unsent_bytes = 2'000'000;
+    running_server running{limits};
+    running.report_bytes = 3'000'000;
+    std::optional<plain_client> deaf{running.status()};
+    deaf->ask("report", 1);
+    EXPECT_TRUE(running.becomes_true([&] { return running.carried_out() == 1; }));
+    plain_client other{running.status()};
+    other.ask("report", 2);
+    EXPECT_EQ(reason_of(other.hear()), "busy");
+    other.ask("version", 3);
+    EXPECT_EQ(other.hear()["id"], 3) << "small ones are answered";
+    plain_client changing{running.control()};
+    changing.ask("report", 4);
+    EXPECT_EQ(changing.hear()["id"], 4) << "the other socket has its own account";
+    deaf.reset();
+    EXPECT_TRUE(running.becomes_true([&] { return running.server().connections(access_level::read) == 1; }));
+    other.ask("report", 5);
+    EXPECT_TRUE(other.hear().contains("result")) << "what goes with its client is given back";
+}
+
 TEST(control_server, outlives_a_client_that_goes_in_the_middle_of_an_answer)
 {
     running_server running;
