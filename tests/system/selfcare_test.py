@@ -150,11 +150,11 @@ class SelfCare(SystemTest):
 
     def test_4_a_full_transmit_queue_is_told_and_blames_nobody(self):
         """The kernel says ENOBUFS of a datagram that the own interface's queue has no room for: no box on the way dropped it."""
-        queue = ["tc", "qdisc", "replace", "dev", "uplink", "root", "pfifo", "limit", "0"]
+        queue = ["tc", "qdisc", "replace", "dev", "wired", "root", "pfifo", "limit", "0"]
         with self.daemon("queue", DATA) as daemon:
             daemon.await_row("data", "pass")
             self.assertEqual(self.troubles(daemon), [])
-            self.addCleanup(self.site.lab.exec, "client", ["tc", "qdisc", "del", "dev", "uplink", "root"], user=False)
+            self.addCleanup(self.site.lab.exec, "client", ["tc", "qdisc", "del", "dev", "wired", "root"], user=False)
             self.assertEqual(self.site.lab.exec("client", queue, user=False).returncode, 0)
             wait_until(lambda: self.troubles(daemon) == ["no_memory"], "the trouble", 20, daemon.log)
             daemon.await_row("data", "unproven")

@@ -60,6 +60,17 @@ TEST(hop_pacer, asks_one_hop_once_a_second_whoever_the_packet_is_for)
     EXPECT_EQ(granted(paced, {both[1]}, origin + 1s), 1U);
 }
 
+TEST(hop_pacer, T24_who_follows_upon_another_asks_no_hop_sooner)
+{
+    hop_pacer older{1};
+    EXPECT_EQ(granted(older, {walk(2)}), 1U);
+    hop_pacer paced{1}; // as after a reload
+    paced.inherit(older);
+    EXPECT_EQ(granted(paced, {walk(2)}, origin + 900ms), 0U);
+    EXPECT_EQ(granted(paced, {walk(2)}, origin + 1s), 1U);
+    EXPECT_EQ(granted(paced, {walk(3)}, origin + 1s), 1U);
+}
+
 TEST(hop_pacer, does_not_save_up_what_was_not_asked)
 {
     hop_pacer paced{1};

@@ -53,6 +53,21 @@ TEST(pacer, starts_the_first_at_once_and_spaces_the_next_by_the_total_rate)
     EXPECT_TRUE(std::holds_alternative<pacer::nothing>(paced.next(origin + 1s)));
 }
 
+TEST(pacer, T24_who_follows_upon_another_waits_as_that_one_would)
+{
+    pacer older{make_limits(10, 2), 1};
+    older.add(1, make_address(server_text));
+    EXPECT_EQ(started(older.next(origin)), 1U);
+    pacer paced{make_limits(10, 2), 2}; // as after a reload
+    paced.inherit(older);
+    paced.add(2, make_address(server_text));
+    paced.add(3, make_address(other_server_text));
+    EXPECT_EQ(wait(paced.next(origin), origin), 100ms);
+    EXPECT_EQ(started(paced.next(origin + 100ms)), 3U) << "nothing went to this one lately";
+    EXPECT_FALSE(started(paced.next(origin + 300ms)));
+    EXPECT_EQ(started(paced.next(origin + 700ms)), 2U);
+}
+
 TEST(pacer, T24_spaces_flows_to_one_address_by_its_own_rate_give_or_take_a_quarter)
 {
     for (std::uint64_t seed = 0; seed < 200; ++seed) {

@@ -102,6 +102,18 @@ TEST(schedule, backs_off_one_row_without_the_others)
     EXPECT_LE(times.next_due()->when, origin + 66s);
 }
 
+TEST(schedule, a_row_comes_round_however_often_it_begins_anew)
+{
+    schedule times{{3, 5}, 60s, origin, 1};
+    times.no_later(5, origin + 10s);
+    times.no_later(3, origin + 10s); // it is due at once as it is
+    times.no_later(8, origin);       // takes no part
+    EXPECT_EQ(times.next_due()->when, origin);
+    times.started(3);
+    EXPECT_EQ(times.next_due()->row, 5U);
+    EXPECT_EQ(times.next_due()->when, origin + 10s);
+}
+
 TEST(schedule, hurries_a_row_and_ends_its_back_off)
 {
     schedule times{{0, 1}, 60s, origin, 1};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // commands.hpp: what each method of the control protocol does, on top of the daemon's engine.
 //
-// Use      make_callbacks() once; the server calls them.
+// Use      run_command() for each request; the others make what several doors present.
 // Lifetime The daemon outlives its server and so every request.
 // Source   docs/CONTROL.md; the table of methods is core/control.hpp.
 #pragma once
