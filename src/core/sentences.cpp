@@ -151,6 +151,13 @@ std::string blocked_advice(const outbound_row& what, const plan_row& row, const 
             describe(*one.judged.where)
         );
     }
+    if (one.judged.blame == blame::edge && one.judged.stage == stage::connect) {
+        return fmt::format(
+            "allow outbound {} in the site's firewall; if it is allowed already, ask the provider to let it "
+            "through",
+            target
+        );
+    }
     if (one.judged.stage == stage::connect) {
         // Between a box of the site and one far beyond it may be anybody's.
         const bool may_be_isp = one.judged.where && one.judged.blame == blame::unknown;

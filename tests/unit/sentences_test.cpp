@@ -114,7 +114,8 @@ TEST(row_sentence, of_an_undecided_row_names_what_is_undecided_and_not_what_pass
     );
     it.evaluate();
     EXPECT_EQ(
-        it.row("row").sentence, "tcp 443 to 54.215.171.160: not measured: this machine is out of memory, or its transmit queue is full"
+        it.row("row").sentence, "tcp 443 to 54.215.171.160: not measured: this machine is out of memory, or "
+                                "its transmit queue is full"
     );
 }
 
@@ -227,6 +228,22 @@ TEST(advice, for_a_drop_beyond_the_site_does_not_send_to_its_firewall)
         one_row(one).row("row").advice, "allow outbound tcp 443 to 54.215.171.160 in the site's firewall; if "
                                         "it is allowed already, ask the provider, "
                                         "and the vendor whether it is up"
+    );
+}
+
+TEST(advice, for_a_drop_at_the_sites_edge_goes_on_to_the_provider)
+{
+    auto one = make_endpoint(server_text, 443, {});
+    one.without_probing = verdict{
+        .kind = verdict_kind::blocked,
+        .blame = blame::edge,
+        .where = location{.at = {}, .after = hop{.number = 1}, .before = hop{.number = 2}},
+        .sentence = "dropped",
+    };
+    EXPECT_EQ(
+        one_row(one).row("row").advice, "allow outbound tcp 443 to 54.215.171.160 in the site's firewall; if "
+                                        "it is allowed already, ask the provider to "
+                                        "let it through"
     );
 }
 
