@@ -23,6 +23,11 @@ if(REACHD_SANITIZE)
   target_link_options(reachd_flags INTERFACE -fsanitize=${REACHD_SANITIZE})
 endif()
 
+# What libFuzzer steers by: without it in the library it would see the branches of its own small program alone.
+if(REACHD_FUZZERS)
+  target_compile_options(reachd_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 # GCC reports false positives on `auto [ec, n] = co_await ...` and on coroutine frames; both are seen
 # only where Asio is used, so only those targets switch the warnings off.
 add_library(reachd_coroutine_flags INTERFACE)
