@@ -368,12 +368,12 @@ asio::awaitable<void> http_session::stream_events()
     http_response answer{.type = "text/event-stream; charset=utf-8"};
     const auto head = encode_head(answer, body_length::endless, after_answer::close, wall_now());
     ++context_->streams;
+    streaming_ = true;
     const auto over = [this] {
         streaming_ = false;
         --context_->streams;
     };
     const at_exit ended{over};
-    streaming_ = true;
     greet_stream();
     const bool sent = co_await send(head, {});
     if (sent && !head_only_) {
