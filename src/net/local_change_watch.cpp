@@ -14,7 +14,6 @@
 #include <net/if.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <utility>
 
 namespace reachd {
 namespace {
@@ -151,9 +150,9 @@ std::optional<std::string> local_change_watch::concerns(const event& one, const 
     return std::nullopt;
 }
 
-void local_change_watch::note(event what)
+void local_change_watch::note(const event& what)
 {
-    events_.push_back(std::move(what));
+    events_.push_back(what);
     if (events_.size() > most_events) {
         events_.pop_front();
         ++first_;

@@ -52,7 +52,7 @@ private:
         unsigned interface = 0; // link_down
         ip_block block;         // route_changed
     };
-    void note(event what);
+    void note(const event& what);
     void read_all();
     void read_messages(const char* data, std::size_t size);
     static std::optional<std::string> concerns(const event& one, const mark& flow);
