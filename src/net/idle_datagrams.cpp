@@ -176,6 +176,9 @@ private:
         auto told = co_await what_.report(token_);
         switch (word_of(told)) {
         case far_side::word::yes: break;
+        case far_side::word::late:
+            add(idle_grade::none, what_.hold, "the reflector spoke late");
+            co_return;
         case far_side::word::unknown:
             add(idle_grade::none, what_.hold, "the reflector cannot be asked whether it spoke");
             co_return;

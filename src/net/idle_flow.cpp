@@ -246,7 +246,9 @@ private:
         // Neither end has ended it: if both see an end, or one alone, it came from between.
         const bool gone = said == far_side::word::yes || said == far_side::word::cut;
         if (!gone) {
-            const std::string why = cut_.empty() ? "the other side does not say that it spoke" : cut_;
+            const char* usual = said == far_side::word::late ? "the other side spoke late"
+                                                             : "the other side does not say that it spoke";
+            const std::string why = cut_.empty() ? usual : cut_;
             add(idle_grade::none, tested, why);
             co_return;
         }

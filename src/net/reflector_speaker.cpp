@@ -28,9 +28,10 @@ far_side::word word_of(const std::optional<wire::reported>& told)
     switch (told->state) {
     case wire::sending::sent:
         // Acknowledged, though not by us: a box answers in our name, and nothing is known of the way to us.
-        return microseconds{told->late_us} > latest || (told->events & wire::event_acknowledged) != 0
-                 ? far_side::word::unknown
-                 : far_side::word::yes;
+        if ((told->events & wire::event_acknowledged) != 0) {
+            return far_side::word::unknown;
+        }
+        return microseconds{told->late_us} > latest ? far_side::word::late : far_side::word::yes;
     case wire::sending::flow_ended: {
         // Its client has not ended it: we hold the other end.
         constexpr std::uint8_t from_outside = wire::event_reset | wire::event_closed | wire::event_given_up;

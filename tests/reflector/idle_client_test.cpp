@@ -322,7 +322,8 @@ TEST(word_of_a_report, is_yes_only_for_what_was_sent_on_time_and_not_acknowledge
     EXPECT_EQ(told(wire::sending::sent, wire::event_reset, 1000), word::yes);
     EXPECT_EQ(told(wire::sending::sent, wire::event_icmp, 1000), word::yes);
     EXPECT_EQ(told(wire::sending::sent, wire::event_acknowledged, 1000), word::unknown) << "a proxy's";
-    EXPECT_EQ(told(wire::sending::sent, 0, 900'000), word::unknown) << "late";
+    EXPECT_EQ(told(wire::sending::sent, wire::event_acknowledged, 900'000), word::unknown) << "a proxy's";
+    EXPECT_EQ(told(wire::sending::sent, 0, 900'000), word::late);
     EXPECT_EQ(told(wire::sending::flow_ended, wire::event_reset, 0), word::cut);
     EXPECT_EQ(told(wire::sending::flow_ended, 0, 0), word::no) << "the reflector itself has ended it";
     EXPECT_EQ(told(wire::sending::waiting, 0, 0), word::no);

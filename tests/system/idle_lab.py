@@ -15,6 +15,9 @@ ESTABLISHED, LOOSE = "netfilter/nf_conntrack_tcp_timeout_established", "netfilte
 SINGLE, STREAM = "netfilter/nf_conntrack_udp_timeout", "netfilter/nf_conntrack_udp_timeout_stream"
 DEFAULTS = {ESTABLISHED: "432000", LOOSE: "1", SINGLE: "30", STREAM: "120"}
 SLACK_S = 1.0
+# What a rung says when this machine, both ends of it, stood still while its time came: unproven, as it should be.
+STALLED = ("the reflector spoke late", "the other side spoke late", "the reflector cannot be asked whether it spoke",
+           "the other side does not say that it spoke")
 SECRET = base64.b64encode(bytes(range(32))).decode("ascii")
 # The site's firewall as most are: what comes from outside without an invitation meets silence. The lab's own answers.
 NO_ANSWERS = "table inet idle { chain input { type filter hook input priority 0; iifname \"wan\" ct state new,invalid drop; }; }"
@@ -93,10 +96,13 @@ class IdleTest(SystemTest):
                 self.assertNotEqual(rung["grade"], "inbound" if rung["idle_s"] > timer_s else "inbound_lost", one["rungs"])
 
     def assert_bracket(self, one, timer_s):
-        """The timer lies in (held, lost], and each rung away from it shows its side."""
+        """The timer lies in (held, lost], and each rung away from it shows its side, but a few for which time stood still."""
         self.assertLess(one["held_s"] or 0, timer_s + SLACK_S, one)
+        self.assertIsNotNone(one["lost_s"], one)
         self.assertGreaterEqual(one["lost_s"], timer_s, one)
-        for rung in one["rungs"]:
+        told = [rung for rung in one["rungs"] if rung.get("reason") not in STALLED]
+        self.assertGreater(2 * len(told), len(one["rungs"]), one)
+        for rung in told:
             if abs(rung["idle_s"] - timer_s) >= SLACK_S:
                 self.assertEqual(rung["grade"], "inbound" if rung["idle_s"] < timer_s else "inbound_lost", one["rungs"])
 

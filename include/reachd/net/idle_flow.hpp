@@ -38,7 +38,8 @@ public:
         yes,     // it has sent what was arranged
         no,      // it has not
         cut,     // the connection ended on its side, by somebody between the two
-        unknown, // it cannot be asked
+        late,    // it has sent it so late that it may be on its way still
+        unknown, // it cannot be asked, or what it says tells nothing of the way to us
     };
     far_side() = default;
     far_side(const far_side&) = delete;
