@@ -42,6 +42,9 @@ int command_check(const cli_common& common, const cli_check& options)
         }
         return exit_faulty_files;
     }
+    if (const auto code = check_output(options.format, options.output); code != 0) {
+        return code;
+    }
     auto before = read_baseline(options.baseline);
     if (before.faulty) {
         return exit_faulty_files;

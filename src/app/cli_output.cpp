@@ -55,6 +55,24 @@ report_format chosen_format(const std::string& format, const std::string& output
     return said ? *said : format_of_file(output).value_or(report_format::table);
 }
 
+int check_output(const std::string& format, const std::string& output)
+{
+    const auto name = output.substr(output.find_last_of('/') + 1);
+    if (format.empty() && name.find('.') != std::string::npos && !format_of_file(output)) {
+        std::fprintf(
+            stderr, "reachctl: %s: this extension tells no form: give --format, or one of %s\n",
+            printable(output).c_str(), report_extension_list().c_str()
+        );
+        return exit_usage;
+    }
+    const auto able = output.empty() ? std::expected<void, std::string>{} : may_write_file(output);
+    if (!able) {
+        std::fprintf(stderr, "reachctl: %s\n", printable(able.error()).c_str());
+        return exit_unproven;
+    }
+    return 0;
+}
+
 baseline read_baseline(const std::string& file)
 {
     baseline out{.report = {}, .file = file};

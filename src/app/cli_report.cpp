@@ -31,6 +31,9 @@ std::string state_of(const json& report)
 
 int command_report(const cli_common& common, const cli_report& options)
 {
+    if (const auto code = check_output(options.format, options.output); code != 0) {
+        return code;
+    }
     auto before = read_baseline(options.baseline);
     if (before.faulty) {
         return exit_faulty_files;

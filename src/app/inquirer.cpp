@@ -23,6 +23,7 @@ constexpr milliseconds hop_wait{1100};
 // and a long range asks two such questions a port, each of which keeps a descriptor.
 constexpr milliseconds spare_wait{200};
 constexpr unsigned slowest_times = 4;
+constexpr seconds decoy_wait{3};
 using spare_steps = std::chrono::duration<std::int64_t, std::deci>;
 // Descriptors come back as other probes end: wait this often, this long, before giving up.
 constexpr unsigned descriptor_waits = 50;
@@ -312,6 +313,9 @@ asio::awaitable<observation> inquirer::ask(hop_order order)
 
 duration inquirer::wait_for(const hop_order& order) const
 {
+    if (order.decoy > 0) {
+        return decoy_wait;
+    }
     const auto known = slowest_answer_.find({order.which.vantage, order.which.target.address});
     if (!order.min_ttl || known == slowest_answer_.end()) {
         return hop_wait;
@@ -330,6 +334,7 @@ asio::awaitable<observation> inquirer::send(hop_order order, sent_for why)
         .on_link = order.on_link,
         .payload = order.payload,
         .source_port = order.keeps_port ? ports_[order.which] : order.source_port,
+        .decoy = order.decoy > 0,
     };
     bool open = true; // for the NATs on the way
     const auto give_up = [this, &open] {

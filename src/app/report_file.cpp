@@ -86,6 +86,18 @@ std::expected<json, std::string> read_report_file(const std::string& file)
     return std::move(read->value);
 }
 
+std::expected<void, std::string> may_write_file(const std::string& file)
+{
+    std::error_code wrong;
+    const auto kind = fs::status(file, wrong).type();
+    const bool beside = kind == fs::file_type::not_found || kind == fs::file_type::regular;
+    const auto real = kind == fs::file_type::regular ? fs::canonical(file, wrong) : fs::path{file};
+    auto where = beside ? real.parent_path().string() : file;
+    where = where.empty() ? "." : where;
+    const auto how = beside ? W_OK | X_OK : W_OK;
+    return ::access(where.c_str(), how) == 0 ? std::expected<void, std::string>{} : failed(file, errno);
+}
+
 std::expected<void, std::string> write_whole_file(const std::string& text, const std::string& file)
 {
     std::error_code wrong;

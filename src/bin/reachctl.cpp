@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "command_table.hpp"
 #include "reachd/app/cli.hpp"
+#include "reachd/core/json.hpp"
 #include "reachd/core/report_formats.hpp"
 #include "reachd/core/rules.hpp"
+#include "reachd/core/text.hpp"
 #include "reachd/core/version.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <new>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 namespace {
 
@@ -232,6 +237,28 @@ void add_completions(CLI::App& app, std::string& shell)
 
 namespace {
 
+// No command of ours was named; a misspelt one is told.
+int refuse_command(CLI::App& app, const CLI::RequiredError& wrong)
+{
+    const auto words = app.remaining(true);
+    const auto word = std::ranges::find_if(words, [](const auto& one) { return !one.starts_with('-'); });
+    if (!app.get_subcommands().empty() || word == words.end()) {
+        app.exit(wrong);
+        return reachd::exit_usage;
+    }
+    std::vector<std::string> names;
+    for (const auto* one : app.get_subcommands({})) {
+        names.push_back(one->get_name());
+    }
+    const auto hint = reachd::nearest(*word, {names.begin(), names.end()});
+    const auto advice = hint ? "did you mean " + std::string{*hint} + "?" : "reachctl --help lists them";
+    std::fprintf(
+        stderr, "reachctl: there is no command \"%s\": %s\n", reachd::printable(*word).c_str(),
+        advice.c_str()
+    );
+    return reachd::exit_usage;
+}
+
 int run(int count, char** arguments)
 {
     cli_common common{.version = reachd::program_version()};
@@ -283,6 +310,8 @@ int run(int count, char** arguments)
     }
     try {
         app.parse(count, arguments);
+    } catch (const CLI::RequiredError& wrong) {
+        return refuse_command(app, wrong);
     } catch (const CLI::ParseError& wrong) {
         return app.exit(wrong) == 0 ? 0 : reachd::exit_usage;
     }

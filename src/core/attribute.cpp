@@ -82,6 +82,10 @@ public:
 private:
     void refine(verdict& judged, const stand_in& how) const
     {
+        if (const auto forged = all_.forgery_of(how.which);
+            forged != evidence::forgery::none && how.look != first_look::silent) {
+            return doubt_all(judged, forged);
+        }
         switch (how.look) {
         case first_look::connected:
         case first_look::refused: return judge_answer(judged, how);
@@ -90,6 +94,19 @@ private:
         case first_look::unknown: return judge_own_error(judged, how.which);
         case first_look::trusted: return;
         }
+    }
+
+    // Nothing that comes to it proves anything while somebody sends what seems to come from there.
+    static void doubt_all(verdict& judged, evidence::forgery how)
+    {
+        judged.kind = verdict_kind::unproven;
+        judged.blame = blame::unknown;
+        judged.where.reset();
+        judged.sentence =
+            how == evidence::forgery::certain
+                ? "somebody forges answers: one came to a datagram that had ended on its way"
+                : "with as many hops as it ended with on its way it was answered as well: somebody forges "
+                  "answers, or its way has changed";
     }
 
     // "Host unreachable" of this machine itself blames the next hop: not while others pass it.
@@ -371,6 +388,9 @@ private:
             judged = rejections_.judge_late(which, *found.by);
             return rejections_.locate(judged, which);
         case passage_kind::let_through:
+            if (const auto forged = all_.forgery_of(which); forged != evidence::forgery::none) {
+                return doubt_all(judged, forged); // "time exceeded" is forged as easily
+            }
             judged.kind = verdict_kind::permitted;
             judged.stage = stage::reply;
             judged.blame = blame::unknown;

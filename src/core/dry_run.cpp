@@ -97,7 +97,9 @@ struct sums {
 std::size_t healthy_packets(const plan& what, const outbound_row& row, greeting said)
 {
     if (row.transport == transport::udp) {
-        return (row.expect_reply.empty() ? what.config.limits.attempts : 1) + packets_passage;
+        const auto exchange =
+            row.expect_reply.empty() ? std::size_t{what.config.limits.attempts} : 1 + decoy_tries;
+        return exchange + packets_passage;
     }
     if (said == greeting::tls) {
         return packets_greeted; // a verified certificate is the server's own word

@@ -87,6 +87,9 @@ evidence::evidence(const plan& what, const site_state& site)
         const auto kept = forked ? from_one_port(all) : std::vector<observation>{};
         const auto& seen = forked ? kept : all;
         const auto& view = views_.emplace(which, view_of(which.target, seen)).first->second;
+        if (auto decoys = decoys_of(which.target, all); decoys.tries > 0) {
+            decoys_.emplace(which, std::move(decoys));
+        }
         auto& facts = addresses_[{which.vantage, which.target.address}];
         // The others of a long range only tell with which TTL their answers arrive.
         if (!view.transit.empty() || !view.answered.empty() || !view.rejected.empty() ||
@@ -123,6 +126,38 @@ const path& evidence::way(const std::string& vantage, family protocol) const
 bool evidence::forks(const std::string& vantage, family protocol) const
 {
     return forks_.contains({vantage, protocol});
+}
+
+unsigned evidence::decoys_sent(const flow& which) const
+{
+    const auto found = decoys_.find(which);
+    return found == decoys_.end() ? 0 : found->second.tries;
+}
+
+// As far as its own packets were seen on their way, and past the edge: before, no NAT has a mapping for it.
+std::optional<unsigned> evidence::decoy_limit(const flow& which) const
+{
+    const auto limit =
+        std::max(view(which).farthest(), way(which.vantage, which.target.address.family).beyond);
+    return limit == 0 ? std::nullopt : std::optional{limit};
+}
+
+evidence::forgery evidence::forgery_of(const flow& which) const
+{
+    const auto found = decoys_.find(which);
+    if (found != decoys_.end() && found->second.forged) {
+        return forgery::certain;
+    }
+    // On another of several parallel ways that many hops may lead to the destination.
+    if (which.target.transport != transport::udp || forks(which.vantage, which.target.address.family)) {
+        return forgery::none;
+    }
+    const auto& own = view(which);
+    const auto is_early = [&](const std::set<unsigned>& answered) {
+        return !answered.empty() && *answered.begin() <= own.farthest();
+    };
+    const bool early = is_early(own.answered) || (found != decoys_.end() && is_early(found->second.answered));
+    return early ? forgery::possible : forgery::none;
 }
 
 unsigned evidence::farthest_other(const flow& which) const

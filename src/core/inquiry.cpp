@@ -11,7 +11,7 @@ namespace reachd {
 void order_book::add(hop_order order)
 {
     order.shared = sharing_;
-    order.keeps_port = all.forks(order.which.vantage, order.which.target.address.family);
+    order.keeps_port = order.decoy == 0 && all.forks(order.which.vantage, order.which.target.address.family);
     order.source_port = order.keeps_port ? std::uint16_t{0} : order.source_port;
     if (!under_way_.contains(order) && ordered_.insert(order).second) {
         orders_.push_back(std::move(order));
@@ -66,7 +66,7 @@ flow control_to(const group& one, std::uint16_t number)
 
 bool order_book::is_busy(const flow& which) const
 {
-    const auto concerns = [&](const hop_order& order) { return order.which == which; };
+    const auto concerns = [&](const hop_order& order) { return order.which == which && order.decoy == 0; };
     return std::ranges::any_of(orders_, concerns) || std::ranges::any_of(under_way_, concerns);
 }
 
@@ -76,6 +76,7 @@ inquiry_orders next_orders(const plan& what, const site_state& site, const std::
     ask_about_ways_out(book);
     ask_about_silence(book);
     ask_about_answers(book);
+    ask_about_forgers(book);
     return book.take();
 }
 

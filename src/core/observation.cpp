@@ -243,7 +243,7 @@ nlohmann::json to_json(const observation& seen)
         {"at", to_text(seen.at)},
         {"took_us", std::chrono::duration_cast<microseconds>(seen.took).count()},
         {"outcome", outcome_word(seen.what)},
-        {"text", describe(seen.what)},
+        {"text", describe(seen.what) + (seen.forged ? ", and an answer came all the same" : "")},
     };
     if (!seen.source.empty()) {
         out["source"] = seen.source;
@@ -256,6 +256,12 @@ nlohmann::json to_json(const observation& seen)
     }
     if (seen.on_link) {
         out["on_link"] = true;
+    }
+    if (seen.decoy) {
+        out["decoy"] = true;
+    }
+    if (seen.forged) {
+        out["forged"] = true;
     }
     add_details(out, seen.what);
     return out;

@@ -46,7 +46,7 @@ public:
     bool want_min(const flow& which, unsigned min_ttl, unsigned tries = min_ttl_tries);
     // Orders of this scope are for what every row rests on.
     void share(bool on) { sharing_ = on; }
-    // Something about this flow is wanted or under way.
+    // Something about this flow is wanted or under way, other than decoys.
     [[nodiscard]] bool is_busy(const flow& which) const;
     // What is asked about this flow depends on what comes of another one, which is busy.
     void defer(const flow& which) { deferred_.insert(which.target.address); }
@@ -74,5 +74,7 @@ void ask_about_ways_out(order_book& book);
 void ask_about_silence(order_book& book);
 // From how far answers come.
 void ask_about_answers(order_book& book);
+// Whether somebody forges what comes to datagrams.
+void ask_about_forgers(order_book& book);
 
 } // namespace reachd

@@ -113,7 +113,7 @@ void add_names(sheet& out, const json& row)
 
 bool is_answer(const json& seen)
 {
-    return text_at(seen, "outcome") != "no_reply" && !seen.contains("icmp");
+    return text_at(seen, "outcome") != "no_reply" && !seen.contains("icmp") && !seen.contains("decoy");
 }
 
 // The lowest hop limit that whoever answers was reached with.
@@ -139,6 +139,9 @@ std::string hop_walk(const json& endpoint)
     for (const auto& seen : list_at(endpoint, "evidence")) {
         if (!seen.contains("hop_limit") || (is_answer(seen) && number_at(seen, "hop_limit") > reached)) {
             continue; // once it is reached, more hops tell nothing
+        }
+        if (seen.contains("decoy")) {
+            continue; // what comes to these may be anybody's
         }
         auto& hop = hops[number_at(seen, "hop_limit")];
         const auto sender = text_at(object_at(seen, "icmp"), "sender");

@@ -306,7 +306,10 @@ std::string render_endpoints(const json& endpoints, const page& format)
         for (const auto& seen : list_at(one, "evidence")) {
             std::string with;
             if (seen.contains("hop_limit")) {
-                with = fmt::format(" with {} hops allowed", number_at(seen, "hop_limit"));
+                with = fmt::format(
+                    " with {} hops allowed{}", number_at(seen, "hop_limit"),
+                    reading::is_true(seen, "decoy") ? ", a decoy" : ""
+                );
             } else if (seen.contains("min_ttl")) {
                 with = fmt::format(" hearing TTL {} and more", number_at(seen, "min_ttl"));
             } else if (seen.contains("on_link")) {

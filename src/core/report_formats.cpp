@@ -52,6 +52,15 @@ std::optional<report_format> format_of_file(std::string_view path)
     return found == std::end(extensions) ? std::nullopt : std::optional{found->form};
 }
 
+std::string report_extension_list()
+{
+    std::string out;
+    for (const auto& one : extensions) {
+        out += (out.empty() ? "." : ", .") + std::string{one.word};
+    }
+    return out;
+}
+
 std::string report_format_list()
 {
     std::string out;

@@ -190,7 +190,8 @@ std::string how_asked(const json& observation)
 {
     if (observation.contains("hop_limit")) {
         const auto hops = number_at(observation, "hop_limit");
-        return fmt::format("sent with {} {} allowed", hops, hops == 1 ? "hop" : "hops");
+        const auto* decoy = is_true(observation, "decoy") ? ", as a decoy" : "";
+        return fmt::format("sent with {} {} allowed{}", hops, hops == 1 ? "hop" : "hops", decoy);
     }
     if (observation.contains("min_ttl")) {
         return fmt::format("only TTL {} and more heard", number_at(observation, "min_ttl"));

@@ -157,6 +157,9 @@ flow_view view_of(const endpoint& target, const std::vector<observation>& seen)
 {
     flow_view view;
     for (const auto& one : seen) {
+        if (one.decoy) {
+            continue;
+        }
         if (const auto* icmp = icmp_of(one.what); icmp && icmp->sender == target.address) {
             view.icmp_received_ttl = icmp->received_ttl;
         }
@@ -187,6 +190,22 @@ flow_view view_of(const endpoint& target, const std::vector<observation>& seen)
         }
     }
     return view;
+}
+
+decoy_view decoys_of(const endpoint& target, const std::vector<observation>& seen)
+{
+    decoy_view out;
+    for (const auto& one : seen) {
+        if (!one.decoy) {
+            continue;
+        }
+        ++out.tries;
+        out.forged = out.forged || one.forged;
+        if (is_answer(one.what, target.address) || is_rejection(one.what, target.address)) {
+            out.answered.insert(one.hop_limit.value_or(most_hops));
+        }
+    }
+    return out;
 }
 
 unsigned hops_back(unsigned received_ttl)

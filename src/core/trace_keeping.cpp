@@ -19,6 +19,19 @@ void forget_traces(traces& all, const std::string& vantage, const ip_address& ad
     });
 }
 
+// That somebody forges stays known, as long as anything does: what comes to the flow changes at his will.
+void forget_flow(traces& all, const flow& which)
+{
+    const auto found = all.find(which);
+    if (found == all.end()) {
+        return;
+    }
+    std::erase_if(found->second, [](const observation& one) { return !one.forged; });
+    if (found->second.empty()) {
+        all.erase(found);
+    }
+}
+
 // Who answers, as far as the answer tells. A box that begins to answer in the destination's place connects as
 // the destination did; that it says something else gives it away.
 struct voice {
@@ -59,7 +72,7 @@ bool take_in(site_state& site, endpoint_state& one, std::vector<observation> see
     }
     if (before != first_look::unknown) {
         // What was found out about it was about another state; how far others get is looked at anew as well.
-        site.traces.erase({one.vantage, {*one.address, one.port, one.transport}});
+        forget_flow(site.traces, {one.vantage, {*one.address, one.port, one.transport}});
         site.traces.erase({one.vantage, {*one.address, control_port, transport::udp}});
     }
     return true;
@@ -88,10 +101,10 @@ void forget_old_traces(site_state& site, const row_state& row, wall_time now)
             continue;
         }
         const bool silent_by_nature = one.transport == transport::udp && look_at(one) == first_look::silent;
-        if (silent_by_nature) {
-            site.traces.erase(found);
-        } else if (now - found->second.front().at > trace_age) {
+        if (now - found->second.front().at > trace_age) {
             forget_traces(site.traces, one.vantage, *one.address);
+        } else if (silent_by_nature) {
+            forget_flow(site.traces, found->first);
         }
     }
 }

@@ -47,7 +47,9 @@ asio::awaitable<observation> send_one(endpoint target, way_out way, hop_options 
         .source_port = options.source_port,
     };
     if (target.transport == transport::udp) {
-        udp_options exchange{.flow = flow, .payload = std::move(options.payload), .expect_reply = {}};
+        udp_options exchange{
+            .flow = flow, .payload = std::move(options.payload), .expect_reply = {}, .decoy = options.decoy
+        };
         auto seen = co_await udp_exchange(target, std::move(way), std::move(exchange), deadline);
         co_return seen;
     }

@@ -2,6 +2,7 @@
 #include "reachd/net/udp_probe.hpp"
 
 #include "reachd/core/greeting.hpp"
+#include "reachd/core/trace.hpp"
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/wall_clock.hpp"
 
@@ -58,13 +59,9 @@ bool came_from_afar(msghdr& message, std::optional<unsigned> min_ttl)
     return false;
 }
 
-// What waits at the socket; nullopt for nothing.
-std::optional<outcome> read_socket(int fd, family protocol, const udp_options& options)
+// The first datagram that waits; nullopt for none.
+std::optional<replied> read_reply(int fd, const udp_options& options)
 {
-    take_error(fd);
-    if (const auto errors = drain_errors(fd, protocol); !errors.empty()) {
-        return errors.front();
-    }
     while (true) {
         std::array<char, reply_room> data;
         alignas(cmsghdr) std::array<char, 256> control;
@@ -85,6 +82,38 @@ std::optional<outcome> read_socket(int fd, family protocol, const udp_options& o
     }
 }
 
+// The errors that wait at the socket, and the first datagram.
+std::vector<outcome> read_socket(int fd, family protocol, const udp_options& options)
+{
+    take_error(fd);
+    const auto errors = drain_errors(fd, protocol);
+    std::vector<outcome> out{errors.begin(), errors.end()};
+    if (const auto reply = read_reply(fd, options)) {
+        out.emplace_back(*reply);
+    }
+    return out;
+}
+
+// What came to a decoy: that it ended on its way, and what cannot have come of it then.
+struct heard {
+    std::optional<outcome> ended;
+    std::optional<outcome> other;
+
+    void add(const outcome& what)
+    {
+        auto& place = is_in_transit(what) ? ended : other;
+        if (!place) {
+            place = what;
+        }
+    }
+    [[nodiscard]] bool is_forged(const ip_address& target) const
+    {
+        return ended && other && (is_answer(*other, target) || is_rejection(*other, target));
+    }
+    // The first outcome, the end on its way before others.
+    [[nodiscard]] std::optional<outcome> first() const { return ended ? ended : other; }
+};
+
 } // namespace
 
 asio::awaitable<observation> udp_exchange(endpoint target, way_out way, time_point deadline)
@@ -100,19 +129,29 @@ udp_exchange(endpoint target, way_out way, udp_options options, time_point deadl
     out.hop_limit = options.flow.hop_limit;
     out.min_ttl = options.flow.min_ttl;
     out.on_link = options.flow.on_link;
+    out.decoy = options.decoy;
     const auto begun = steady::now();
     udp::socket socket{executor};
     auto seen = start_exchange(socket, target, way, options);
     const bool unsent = seen && std::holds_alternative<not_measured>(*seen);
     out.packets = unsent ? 0 : 1;
     const int fd = socket.native_handle();
+    heard all;
     while (!seen) {
         auto [how, code] =
             co_await with_deadline(deadline, socket.async_wait(udp::socket::wait_read, asio::deferred));
-        seen = read_socket(fd, target.address.family, options);
-        if (!seen && (how == ended::expired || steady::now() >= deadline)) {
+        for (const auto& one : read_socket(fd, target.address.family, options)) {
+            all.add(one);
+        }
+        const bool over = how == ended::expired || steady::now() >= deadline;
+        const bool stopped = how == ended::cancelled || code;
+        out.forged = options.decoy && all.is_forged(target.address);
+        if (!options.decoy || out.forged || over || stopped) {
+            seen = all.first();
+        }
+        if (!seen && over) {
             seen = no_reply{deadline - begun};
-        } else if (!seen && (how == ended::cancelled || code)) {
+        } else if (!seen && stopped) {
             seen = not_measured{.cause = local_cause::cancelled, .detail = "cancelled"};
         }
     }

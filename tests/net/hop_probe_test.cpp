@@ -109,6 +109,62 @@ TEST_P(hop_probe_test, T23_tells_the_servers_reset_from_one_that_a_near_box_forg
     EXPECT_TRUE(is<refused>(probe(there(shut_port), {.min_ttl = system_ttl, .payload = {}})));
 }
 
+// --- decoys: the kernel checks addresses and ports of what comes to a datagram, and nothing else ---
+
+// To every port of a few, from the server's own port: what a forger sends who knows the addresses.
+std::size_t forge_replies(std::uint16_t from, std::uint16_t first, std::uint16_t count, std::string_view to)
+{
+    const auto send = [&] {
+        asio::io_context own;
+        const auto address = asio::ip::make_address(std::string{to});
+        std::size_t sent = 0;
+        udp::socket forger{own, udp::endpoint{address.is_v4() ? udp::v4() : udp::v6(), from}};
+        for (std::uint16_t i = 0; i < count; ++i) {
+            boost::system::error_code ignored;
+            const auto port = static_cast<std::uint16_t>(first + i);
+            sent += forger.send_to(asio::buffer("forged", 6), {address, port}, 0, ignored);
+        }
+        return sent;
+    };
+    return hops::at("srv", send);
+}
+
+TEST_P(hop_probe_test, T23_decoy_hears_what_is_forged_after_its_datagram_has_ended)
+{
+    constexpr std::uint16_t own_port = 45200;
+    hop_options options{.hop_limit = 2, .payload = {}, .source_port = own_port, .decoy = true};
+    running task{io, hop_probe(there(4200, transport::udp), {}, options, in(late))};
+    task.advance();
+    finish(io, sleep_until(in(milliseconds{200}))); // until the router has spoken
+    ASSERT_FALSE(task.done());
+    ASSERT_GT(forge_replies(4200, own_port - 3, 7, is_v4() ? "10.91.1.2" : "fd91:1::2"), 0U);
+    const auto seen = task.wait();
+    ASSERT_TRUE(is<icmp_error>(seen));
+    EXPECT_EQ(error_of(seen).sender, router(2));
+    EXPECT_TRUE(seen.decoy);
+    EXPECT_TRUE(seen.forged);
+    EXPECT_LT(seen.took, late);
+}
+
+TEST_P(hop_probe_test, T23_decoy_that_nobody_forges_an_answer_to_is_silent_until_its_time_is_over)
+{
+    const auto begun = steady::now();
+    const auto seen = probe(there(4200, transport::udp), {.hop_limit = 2, .payload = {}, .decoy = true}, soon);
+    ASSERT_TRUE(is<icmp_error>(seen));
+    EXPECT_EQ(error_of(seen).sender, router(2));
+    EXPECT_TRUE(seen.decoy);
+    EXPECT_FALSE(seen.forged);
+    EXPECT_GE(steady::now() - begun, soon - milliseconds{10});
+}
+
+TEST_P(hop_probe_test, T23_decoy_that_gets_there_and_is_refused_is_no_forgery)
+{
+    const auto seen = probe(there(4200, transport::udp), {.hop_limit = 3, .payload = {}, .decoy = true}, soon);
+    ASSERT_TRUE(is<icmp_error>(seen));
+    EXPECT_EQ(error_of(seen).sender, ip(GetParam())) << "port unreachable, by the server itself";
+    EXPECT_FALSE(seen.forged);
+}
+
 // What a router sees of two probes with one source port is one flow.
 TEST_P(hop_probe_test, leaves_from_the_same_port_again_and_again)
 {

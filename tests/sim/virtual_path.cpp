@@ -391,6 +391,7 @@ std::pair<observation, fate> virtual_path::observe(const hop_order& order, time_
     seen.keeps_port = order.keeps_port;
     seen.min_ttl = order.min_ttl;
     seen.on_link = order.on_link;
+    seen.decoy = order.decoy > 0;
     return {std::move(seen), std::move(of)};
 }
 

@@ -82,6 +82,26 @@ class Formats(SystemTest):
         self.assertEqual((done.returncode, done.stdout), (3, ""))
         self.assertIn("cannot write /proc/nowhere/report: ", done.stderr)
 
+    def test_output_is_looked_at_before_anything_is_sent(self):
+        where = self.site.fresh_directory("out")
+        for name, form, code, said in (("report.pdf", [], 64, "this extension tells no form: give --format, or one of .txt, .json"),
+                                       ("missing/report.json", [], 3, "No such file or directory"),
+                                       ("missing/report.pdf", ["--format", "csv"], 3, "No such file or directory")):
+            with self.subTest(name=name, form=form):
+                before = self.sent()
+                done = self.site.reachctl("check", "--fast", "--only", "nlb", "--output", str(where / name), *form)
+                self.assertEqual((done.returncode, done.stdout), (code, ""))
+                self.assertIn(said, done.stderr)
+                self.assertEqual(self.sent(), before)
+        done = self.site.reachctl("check", "--fast", "--only", "nlb", "--format", "csv", "--output", str(where / "report.pdf"))
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def sent(self):
+        """SYNs and datagrams of the client."""
+        text = self.site.lab.exec("client", ["cat", "/proc/net/snmp"], user=False).stdout.splitlines()
+        numbers = {line.split(":")[0]: line.split() for line in text if line.split()[1].lstrip("-").isdigit()}
+        return numbers["Tcp"][5], numbers["Udp"][4]
+
     def test_table_names_every_row_with_its_state(self):
         self.fault("drop", port="4200", address=PRIMARY)
         text = self.site.reachctl("check", "--fast").stdout
@@ -238,6 +258,13 @@ class Usage(SystemTest):
             self.assertGreater(len(done.stderr), 10, words)
         done = self.site.lab.exec("client", [self.site.program("reachd"), "--frob"])
         self.assertEqual(done.returncode, EXIT_USAGE, done.stderr)
+
+    def test_a_misspelt_command_is_named_with_the_nearest_one(self):
+        for words, said in ((["chek"], 'there is no command "chek": did you mean check?'),
+                            (["--color", "never", "frobnicate", "--now"],
+                             'there is no command "frobnicate": reachctl --help lists them')):
+            self.assertEqual(self.site.reachctl(*words).stderr, f"reachctl: {said}\n")
+        self.assertIn("subcommand", self.site.reachctl().stderr)
 
     def test_help_and_version_are_everywhere_with_an_example(self):
         for words in ([], *([command] for command in COMMANDS)):

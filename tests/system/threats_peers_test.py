@@ -16,6 +16,7 @@ import statistics
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -242,8 +243,7 @@ class Forged(WithDaemon):
             channel.sendto(head + icmp, (CLIENT, 0))
         with self.daemon(SIGNALING, DATA) as (daemon, web):
             daemon.await_row("signaling", "pass")
-            wait_until(lambda: daemon.row("data")["checked"], "the datagrams")
-            time.sleep(2)
+            daemon.await_row("data", "pass")
             states = {name: (one["state"], one["sentence"]) for name, one in rows(daemon.ask("report")).items()}
             mark, sent, began = len(daemon.log()), 0, time.monotonic()
             rounds = daemon.row("signaling")["checked"]
@@ -263,6 +263,119 @@ class Forged(WithDaemon):
                         f"{daemon.log()[mark:].count(chr(10))}")
         self.assertEqual(after, states)
         self.assertNotIn("verdict.changed", daemon.log()[mark:])
+
+
+    @contextlib.contextmanager
+    def flood(self, packets):
+        """From beyond the provider: these IP packets again and again; one number for each time that all were sent."""
+        def raw():
+            return socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+        channel = in_namespace(f"{self.site.lab.id}-internet", raw)
+        stop, rounds = threading.Event(), []
+
+        def send():
+            while not stop.is_set():
+                for one in packets:
+                    channel.sendto(one, (PUBLIC, 0))
+                rounds.append(len(packets))
+        sender = threading.Thread(target=send)
+        sender.start()
+        try:
+            yield rounds
+        finally:
+            stop.set()
+            sender.join()
+            channel.close()
+
+    def states_under(self, packets, seconds, *requirements):
+        """All (state, sentence) of the row `data` that the daemon told while these packets came, and the rounds of them."""
+        # As most firewalls: nothing is kept of what comes without an invitation.
+        namespace = f"{self.site.lab.id}-site"
+        nft(namespace, 'table inet uninvited { chain input { type filter hook input priority 0; '
+                       'iifname "wan" ct state new,invalid drop; }; }')
+        self.addCleanup(nft, namespace, "delete table inet uninvited")
+        told_states = set()
+        with self.daemon(*requirements, limits={"nat_entries": 0, "icmp_per_hop_per_s": 200}) as (daemon, _):
+            wait_until(lambda: daemon.row("data")["checked"], "the datagrams")
+            daemon.await_row("data", "pass" if not self.site.lab.faults() else "fail")
+            with self.flood(packets) as rounds:
+                end = time.monotonic() + seconds
+                while time.monotonic() < end:
+                    one = daemon.row("data")
+                    told_states.add((one["state"], one["sentence"]))
+                    time.sleep(0.1)
+            endpoint = rows(daemon.ask("report"))["data"]["endpoints"][0]
+        return told_states, len(rounds), endpoint
+
+    ONE = {"id": "data", "transport": "udp", "destinations": [PRIMARY], "ports": "4200"}
+
+    def test_t23_forged_replies_do_not_pass_a_service_that_is_dropped(self):
+        """The right addresses, and every port that a probe may have."""
+        self.fault("drop", at="isp", proto="udp", port="4200", address=PRIMARY)
+        packets = [forged_reply(port) for port in range(32768, 61000)]
+        states, rounds, endpoint = self.states_under(packets, 25, self.ONE | {"expect": "service", "payload": "hello"})
+        told("T23", f"{rounds * len(packets)} forged replies in 25 s: told meanwhile: {sorted({one for one, _ in states})}")
+        self.assertNotIn("pass", {one for one, _ in states}, states)
+        self.assertIn("unproven", {one for one, _ in states}, states)
+        self.assertIn("somebody forges answers", endpoint["sentence"])
+        self.assertTrue([one for one in endpoint["evidence"] if one.get("forged")], endpoint["evidence"])
+
+    def test_t23_forged_errors_about_datagrams_fail_nobody(self):
+        packets = [forged_error(port, code) for port in range(32768, 61000) for code in (13,)]
+        states, rounds, endpoint = self.states_under(packets, 25, self.ONE | {"expect": "path"})
+        told("T23", f"{rounds * len(packets)} forged errors about datagrams in 25 s: told meanwhile: "
+                    f"{sorted({one for one, _ in states})}")
+        self.assertNotIn("fail", {one for one, _ in states}, states)
+        self.assertIn("unproven", {one for one, _ in states}, states)
+        self.assertIn("somebody forges answers", endpoint["sentence"])
+
+    def test_t23_decoys_accuse_nobody_where_answers_are_true(self):
+        """The twins: a server that answers datagrams, and a box that rejects them."""
+        server = self.site.lab.popen("server", ["/usr/bin/python3", "-c", ECHO, PRIMARY, "4300"], user=False)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        self.fault("reject", at="isp", proto="udp", port="4200", address=PRIMARY)
+        echo = {"id": "echo", "transport": "udp", "destinations": [PRIMARY], "ports": "4300", "expect": "service",
+                "payload": "hello"}
+        with self.daemon(echo, self.ONE | {"expect": "path"},
+                         limits={"nat_entries": 0, "icmp_per_hop_per_s": 200}) as (daemon, _):
+            daemon.await_row("echo", "pass")
+            daemon.await_row("data", "fail")
+            found = rows(daemon.ask("report"))
+            for name in ("echo", "data"):
+                decoys = [one for one in found[name]["endpoints"][0]["evidence"] if one.get("decoy")]
+                self.assertEqual(len(decoys), 2, found[name])
+                self.assertFalse([one for one in decoys if one.get("forged")], decoys)
+            self.assertNotIn("state=unproven", daemon.log())
+
+
+ECHO = """
+import socket, sys
+channel = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+channel.bind((sys.argv[1], int(sys.argv[2])))
+while True:
+    data, peer = channel.recvfrom(2048)
+    channel.sendto(data, peer)
+"""
+
+
+PUBLIC = "100.64.0.2"  # the site's, behind which the client is
+
+
+def ip_packet(sender, protocol, payload):
+    return struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), 0, 0, 64, protocol, 0, socket.inet_aton(sender),
+                       socket.inet_aton(PUBLIC)) + payload
+
+
+def forged_reply(port):
+    return ip_packet(PRIMARY, 17, struct.pack(">HHHH", 4200, port, 12, 0) + b"fake")  # no checksum: RFC 768
+
+
+def forged_error(port, code):
+    quote = struct.pack(">BBHHHBBH4s4sHHHH", 0x45, 0, 29, 1, 0x4000, 60, 17, 0, socket.inet_aton(PUBLIC),
+                        socket.inet_aton(PRIMARY), port, 4200, 9, 0)
+    icmp = struct.pack(">BBHI", 3, code, 0, 0) + quote
+    return ip_packet("81.2.69.1", 1, icmp[:2] + struct.pack(">H", checksum(icmp)) + icmp[4:])
 
 
 GATEWAY, CLIENT = "10.77.1.1", "10.77.1.2"

@@ -86,7 +86,11 @@ class Traffic(Counting):
     def test_dry_run_tells_before_what_a_healthy_check_sends(self):
         only = [word for one in SERVICES for word in ("--only", one)]
         dry = json.loads(self.site.reachctl("check", "--dry-run", "--format", "json", *only).stdout)
-        sent = self.check(*SERVICES)["traffic"]["packets"]
+        for _ in range(3):
+            report = self.check(*SERVICES)
+            if not any("stood still" in one for one in report["findings"]):
+                break  # a check that had no turn asks again and leaves out
+        sent = report["traffic"]["packets"]
         self.assert_near(dry["healthy"]["packets_if_ports_refuse"], sent, DRY_RUN_TOLERANCE, "healthy")
         self.assertEqual(dry["healthy"]["packets_if_ports_refuse"], dry["healthy"]["packets_if_all_accept"])
 

@@ -14,6 +14,9 @@ namespace reachd {
 // What --format, or else the extension of --output, asks for; the table where neither does.
 report_format chosen_format(const std::string& format, const std::string& output);
 
+// 0, or the exit code of a command whose report cannot go to --output: said on stderr, before it is made.
+int check_output(const std::string& format, const std::string& output);
+
 // The report of --baseline. Said on stderr where it cannot be read: then `faulty`.
 struct baseline {
     std::optional<json> report; // nullopt where none was asked for

@@ -21,4 +21,7 @@ std::expected<json, std::string> read_report_file(const std::string& file);
 // (/dev/stdout, a pipe) is written to as it is.
 std::expected<void, std::string> write_whole_file(const std::string& text, const std::string& file);
 
+// Whether that may succeed: to be asked before what takes long.
+std::expected<void, std::string> may_write_file(const std::string& file);
+
 } // namespace reachd

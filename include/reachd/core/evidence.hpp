@@ -51,6 +51,16 @@ public:
     // ways by the source port as well (ECMP). Then only what a flow showed from one source port counts.
     [[nodiscard]] bool forks(const std::string& vantage, family protocol) const;
 
+    // Datagrams of this flow that were meant to end on their way, and how many hops they had.
+    [[nodiscard]] unsigned decoys_sent(const flow& which) const;
+    [[nodiscard]] std::optional<unsigned> decoy_limit(const flow& which) const;
+    enum class forgery : std::uint8_t {
+        none,
+        possible, // answered with a hop limit with which it has ended as well: or its way has changed
+        certain,  // one datagram has ended and was answered or rejected
+    };
+    [[nodiscard]] forgery forgery_of(const flow& which) const;
+
     // The highest hop limit at which another flow to the same address was still on its way.
     [[nodiscard]] unsigned farthest_other(const flow& which) const;
     // Where the box that `which` met at that hop (0: this machine) sends other flows to the same address,
@@ -115,6 +125,7 @@ private:
     [[nodiscard]] bool are_alike(const flow& which, const flow& other, unsigned hop_limit) const;
 
     std::map<flow, flow_view> views_;
+    std::map<flow, decoy_view> decoys_; // of those that had any
     mutable std::map<flow, origin> origins_; // asked for again and again for each member of a range
     std::map<place, address_facts> addresses_;
     std::map<std::pair<std::string, family>, path> paths_;

@@ -31,10 +31,11 @@ struct hop_order {
     bool shared = false;           // every row's verdicts may rest on it
     std::uint16_t source_port = 0; // to leave from; 0: any
     bool keeps_port = false;       // from the flow's own source port, one after the other: ways fork
+    unsigned decoy = 0;            // its number, where an answer is what must not come; 0: none
 
     [[nodiscard]] auto key() const
     {
-        return std::tie(which, hop_limit, min_ttl, on_link, payload, source_port, keeps_port);
+        return std::tie(which, hop_limit, min_ttl, on_link, payload, source_port, keeps_port, decoy);
     }
     bool operator==(const hop_order& other) const { return key() == other.key(); }
     auto operator<=>(const hop_order& other) const { return key() <=> other.key(); }
@@ -47,6 +48,10 @@ struct inquiry_orders {
     std::vector<hop_order> now;
     std::set<ip_address> deferred; // about these more may be asked, once others have been looked at
 };
+
+// Datagrams that are to end on their way, for each UDP flow that somebody answers: who forges replies or
+// errors cannot know which of our sockets is which. Together they listen as long as two attempts do at most.
+inline constexpr unsigned decoy_tries = 2;
 
 inquiry_orders next_orders(const plan& what, const site_state& site, const std::set<hop_order>& under_way);
 

@@ -154,6 +154,8 @@ struct observation {
     bool unpaced = false;              // beside others, whatever ICMP its hops may send
     std::optional<unsigned> min_ttl;   // answers that arrived with a lower TTL were discarded
     bool on_link = false;              // the socket was bound to the link's device
+    bool decoy = false;                // meant to end on its way, and listened to for its whole time
+    bool forged = false;               // and was answered although it had ended there
     unsigned packets = 0;              // that the kernel sent for it, its own retransmissions among them
     unsigned syns = 0;                 // of these
     outcome what;

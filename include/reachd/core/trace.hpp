@@ -91,6 +91,14 @@ struct flow_view {
 };
 flow_view view_of(const endpoint& target, const std::vector<observation>& seen);
 
+// What came to datagrams that were meant to end on their way. They are no part of a flow_view.
+struct decoy_view {
+    unsigned tries = 0;
+    bool forged = false;         // one had ended, and was answered or rejected all the same
+    std::set<unsigned> answered; // hop limits at which one was, and nobody said that it had ended
+};
+decoy_view decoys_of(const endpoint& target, const std::vector<observation>& seen);
+
 // Silences before an IP_MINTTL counts as not reached.
 inline constexpr unsigned min_ttl_tries = 2;
 inline constexpr unsigned sure_min_ttl_tries = 4; // one in a thousand where one packet in ten is lost

@@ -22,6 +22,9 @@ struct hop_options {
     bool on_link = false;              // bound to the link's device: this machine's own answers are not heard
     std::string payload;               // of a datagram; "" for one zero byte
     std::uint16_t source_port = 0;     // 0: the kernel chooses
+    // A datagram that is to end on its way, at hop_limit: its socket listens until the deadline, whatever
+    // comes. `forged` in what was seen: a time exceeded came, and an answer or another error as well.
+    bool decoy = false;
 };
 
 // Before the first retransmission, which comes after the 1 s of RFC 6298 section 2.1; the margin is for a

@@ -19,6 +19,7 @@ struct udp_options {
     flow_options flow;
     std::string payload;      // "" for one zero byte
     std::string expect_reply; // what the reply begins with; "" for any
+    bool decoy = false;       // see hop_options
 };
 
 boost::asio::awaitable<observation> udp_exchange(endpoint target, way_out way, time_point deadline);
