@@ -235,7 +235,7 @@ asio::awaitable<parsed<std::size_t>> daemon_process::reload()
     const auto old = std::exchange(engine_, nullptr);
     old->fall_silent(); // its rows have other numbers
     engine_ = made;
-    made->inherit(*old); // what a round under way has found out already is told now
+    made->inherit(*old);
     flaps_.forget();
     http_.apply(engine_->what().config.http, std::move(*door));
     tasks_.spawn(task_retire, retire(old));

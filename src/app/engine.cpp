@@ -151,12 +151,16 @@ engine::engine(
     refresh();
 }
 
+bool engine::is_measuring(std::size_t row) const
+{
+    const auto& work = work_[row];
+    return (work.running && !work.measured) || inquirer_.is_pending(addresses_of(state_.rows[row]));
+}
+
 void engine::refresh()
 {
     for (std::size_t row = 0; row < work_.size(); ++row) {
-        auto& state = state_.rows[row];
-        state.measuring =
-            (work_[row].running && !work_[row].measured) || inquirer_.is_pending(addresses_of(state));
+        state_.rows[row].measuring = work_[row].cut || is_measuring(row);
     }
     const auto changes = evaluate(*plan_, state_, wall_now());
     for (const auto& change : changes) {
@@ -322,7 +326,7 @@ asio::awaitable<void> engine::keep_probing()
     }
     schedule_.emplace(rows, plan_->config.schedule.interval, steady::now(), make_seed());
     for (const auto row : rows) {
-        if (!state_.rows[row].checked) {
+        if (!state_.rows[row].checked || work_[row].cut) {
             schedule_->hurry(row, steady::now()); // nothing is known yet: the pacer spreads it
             continue;
         }
@@ -414,6 +418,7 @@ void engine::end_measuring(std::size_t row, round_kind kind)
     }
     state_.rows[row].checked = wall_now();
     work_[row].measured = true;
+    work_[row].cut = false;
     look_around();
     refresh();
 }

@@ -81,6 +81,29 @@ class Rounds(SystemTest):
             wait_until(lambda: daemon.log().count("verdict.changed") == 2, "what changed")
             asked.join()
 
+    def test_what_a_round_under_way_has_not_found_out_yet_is_not_told_after_a_reload(self):
+        """The address falls silent, which is harmless to the row once its packets are seen past the edge."""
+        where = "15.200.134.197"
+        self.site.write("catalogues/own.json", {"id": "own", "title": "Own", "document": {"title": "Own"}, "contact": "S",
+                                                "requirements": [{"id": "shut", "transport": "tcp", "destinations": [where],
+                                                                  "ports": "4301-4304", "expect": "path"}]})
+        config = self.site.config({"catalogues": ["own"], "values": {}, "schedule": {"interval_s": 600},
+                                   "limits": {"connect_timeout_ms": 500}}, name="shut.json")
+        self.addCleanup(self.site.lab.clear)
+        with self.site.daemon(config=config) as daemon:
+            daemon.await_row("shut", "pass", 60)
+            wait_until(lambda: "closed" in daemon.row("shut")["sentence"], "the refusals to be settled", 30)
+            self.fault("drop", at="isp", address=where)
+            asked = threading.Thread(target=lambda: daemon.reachctl("probe", "shut"))
+            asked.start()
+            time.sleep(1.5)  # two attempts of half a second are over, the walk is not: one ICMP error a second
+            before = daemon.row("shut")["checked"]
+            daemon.ask("reload", None, "control")
+            asked.join()
+            wait_until(lambda: "permitted" in daemon.row("shut")["sentence"], "the walk", 90)
+            self.assertNotEqual(daemon.row("shut")["checked"], before)
+            self.assertNotIn("state=fail", daemon.log())
+
 
 class Good(SystemTest):
     def ways(self, daemon):

@@ -116,6 +116,7 @@ private:
         bool whole_once = false;
         bool running = false;
         bool measured = false;            // the round under way has all of its evidence
+        bool cut = false; // a reload ended its round: what that left is judged with the next one's
         std::optional<row_answer> untold; // the state before a change that nobody was told of yet
         bool changed = false;             // since the round under way began
         std::size_t rounds_ended = 0;
@@ -129,6 +130,8 @@ private:
         boost::asio::steady_timer ended;
     };
 
+    // Its evidence is not complete: a round or the inquiry still adds to it.
+    bool is_measuring(std::size_t row) const;
     boost::asio::awaitable<void> keep_climbing();
     void start_round(std::size_t row, round_kind kind);
     boost::asio::awaitable<void> run_round(std::size_t row, round_kind kind);
