@@ -108,7 +108,7 @@ TEST_F(forgers, are_not_looked_for_where_nothing_came_or_the_answer_was_over_tcp
     EXPECT_TRUE(decoys().empty());
 }
 
-TEST_F(forgers, make_an_answer_unproven_and_its_twin_leaves_it)
+TEST_F(forgers, T23_make_an_answer_unproven_and_its_twin_leaves_it)
 {
     datagram(replied{.bytes = 5});
     settle();
@@ -152,7 +152,7 @@ TEST_F(forgers, are_not_found_by_an_answer_to_a_decoy_that_may_have_taken_a_shor
     EXPECT_EQ(now().kind, verdict_kind::unproven) << "that very datagram had ended";
 }
 
-TEST_F(forgers, of_refusals_and_rejections_accuse_no_box)
+TEST_F(forgers, T23_of_refusals_and_rejections_accuse_no_box)
 {
     for (const auto* sender : {server_text, stranger_text}) {
         SCOPED_TRACE(sender);
@@ -168,7 +168,7 @@ TEST_F(forgers, of_refusals_and_rejections_accuse_no_box)
     }
 }
 
-TEST_F(forgers, of_time_exceeded_prove_no_passage_and_take_no_silence_away)
+TEST_F(forgers, T23_of_time_exceeded_prove_no_passage_and_take_no_silence_away)
 {
     datagram(make_silence(transport::udp), expectation::path);
     passed(data, 3);
