@@ -57,10 +57,9 @@ report_format chosen_format(const std::string& format, const std::string& output
 
 int check_output(const std::string& format, const std::string& output)
 {
-    const auto name = output.substr(output.find_last_of('/') + 1);
-    if (format.empty() && name.find('.') != std::string::npos && !format_of_file(output)) {
+    if (format.empty() && is_foreign_form(output)) {
         std::fprintf(
-            stderr, "reachctl: %s: this extension tells no form: give --format, or one of %s\n",
+            stderr, "reachctl: %s: reports have no such form: give --format, or one of %s\n",
             printable(output).c_str(), report_extension_list().c_str()
         );
         return exit_usage;

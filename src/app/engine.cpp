@@ -19,6 +19,8 @@ namespace asio = boost::asio;
 
 namespace {
 
+constexpr seconds longest_hold{60}; // of what a row whose rounds are cut short was last told to be
+
 std::uint64_t make_seed()
 {
     std::random_device source;
@@ -157,10 +159,15 @@ bool engine::is_measuring(std::size_t row) const
     return (work.running && !work.measured) || inquirer_.is_pending(addresses_of(state_.rows[row]));
 }
 
+bool engine::is_held(std::size_t row) const
+{
+    return work_[row].cut && steady::now() - *work_[row].cut < longest_hold;
+}
+
 void engine::refresh()
 {
     for (std::size_t row = 0; row < work_.size(); ++row) {
-        state_.rows[row].measuring = work_[row].cut || is_measuring(row);
+        state_.rows[row].measuring = is_held(row) || is_measuring(row);
     }
     const auto changes = evaluate(*plan_, state_, wall_now());
     for (const auto& change : changes) {
@@ -418,7 +425,7 @@ void engine::end_measuring(std::size_t row, round_kind kind)
     }
     state_.rows[row].checked = wall_now();
     work_[row].measured = true;
-    work_[row].cut = false;
+    work_[row].cut.reset();
     look_around();
     refresh();
 }

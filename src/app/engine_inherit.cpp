@@ -19,10 +19,14 @@ void engine::inherit(const engine& older)
             work_[i].last_whole = older.work_[at].last_whole;
             // Samples that end with the older engine are taken again: its round was not whole.
             work_[i].whole_once = older.work_[at].whole_once && !older.sampler_.is_running(at);
-            // Once: where files are read again all the time, what is known is told all the same.
             const bool has_rounds = std::holds_alternative<outbound_row>(plan_->rows[i].what) &&
                                     plan_->rows[i].not_configured.empty();
-            work_[i].cut = has_rounds && older.is_measuring(at) && !older.work_[at].cut;
+            const auto& before = older.work_[at];
+            const bool open = (before.running && !before.measured) ||
+                              older.inquirer_.asks_about(addresses_of(older.state_.rows[at]));
+            if (has_rounds && (open || before.cut)) {
+                work_[i].cut = before.cut.value_or(steady::now());
+            }
         }
     }
     state_.local = older.state_.local;

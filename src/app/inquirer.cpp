@@ -128,17 +128,23 @@ way_out inquirer::way_of(const std::string& vantage) const
                                          : way_out{.interface = from->interface, .source = from->source};
 }
 
+bool inquirer::asks_about(const std::set<ip_address>& addresses) const
+{
+    const auto concerns = [&](const hop_order& order) {
+        return addresses.contains(order.which.target.address);
+    };
+    const auto is_deferred = [&](const ip_address& one) { return deferred_.contains(one); };
+    return std::ranges::any_of(wanted_, concerns) || std::ranges::any_of(under_way_, concerns) ||
+           std::ranges::any_of(addresses, is_deferred);
+}
+
 bool inquirer::is_pending(const std::set<ip_address>& addresses) const
 {
     if (closed_ || dirty_) {
         return !closed_;
     }
-    const auto concerns = [&](const hop_order& order) {
-        return order.shared || addresses.contains(order.which.target.address);
-    };
-    const auto is_deferred = [&](const ip_address& one) { return deferred_.contains(one); };
-    return std::ranges::any_of(wanted_, concerns) || std::ranges::any_of(under_way_, concerns) ||
-           std::ranges::any_of(addresses, is_deferred);
+    return std::ranges::any_of(wanted_, &hop_order::shared) ||
+           std::ranges::any_of(under_way_, &hop_order::shared) || asks_about(addresses);
 }
 
 // Judged at the look itself: by the time that a waiter goes on, other answers may have come.
@@ -371,7 +377,7 @@ asio::awaitable<observation> inquirer::send(hop_order order, sent_for why)
     seen.unpaced = order.hop_limit && !order.needs_icmp && plan_->config.limits.icmp_per_hop_per_s == 0;
     state_.sent.ended(order.which.target, seen, why, steady::now());
     open = false;
-    if (is_answer(seen.what, order.which.target.address)) {
+    if (is_answer(seen.what, order.which.target.address) && order.decoy == 0) {
         auto& slowest = slowest_answer_[{order.which.vantage, order.which.target.address}];
         slowest = std::max(slowest, seen.took);
     }

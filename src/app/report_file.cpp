@@ -90,6 +90,9 @@ std::expected<void, std::string> may_write_file(const std::string& file)
 {
     std::error_code wrong;
     const auto kind = fs::status(file, wrong).type();
+    if (kind == fs::file_type::directory) {
+        return failed(file, EISDIR);
+    }
     const bool beside = kind == fs::file_type::not_found || kind == fs::file_type::regular;
     const auto real = kind == fs::file_type::regular ? fs::canonical(file, wrong) : fs::path{file};
     auto where = beside ? real.parent_path().string() : file;

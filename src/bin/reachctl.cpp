@@ -253,8 +253,7 @@ int refuse_command(CLI::App& app, const CLI::RequiredError& wrong)
     const auto hint = reachd::nearest(*word, {names.begin(), names.end()});
     const auto advice = hint ? "did you mean " + std::string{*hint} + "?" : "reachctl --help lists them";
     std::fprintf(
-        stderr, "reachctl: there is no command \"%s\": %s\n", reachd::printable(*word).c_str(),
-        advice.c_str()
+        stderr, "reachctl: there is no command \"%s\": %s\n", reachd::printable(*word).c_str(), advice.c_str()
     );
     return reachd::exit_usage;
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <map>
+#include <set>
 
 namespace reachd {
 namespace {
@@ -17,7 +18,22 @@ struct stand_in {
     first_look look = first_look::unknown;
     flow which;                         // itself
     std::optional<flow> representative; // nullopt: not compared yet
+    bool forged = false;                // what came to it, or to one of this address that looks like it
 };
+
+// What members of a group look like of which somebody forges what comes to them.
+std::set<first_look> forged_looks(const group& one, const evidence& all)
+{
+    std::set<first_look> out;
+    for (const auto& each : one.members) {
+        const bool spoken_to = each.look == first_look::connected || each.look == first_look::refused ||
+                               each.look == first_look::rejected;
+        if (spoken_to && all.is_forged(each.which)) {
+            out.insert(each.look);
+        }
+    }
+    return out;
+}
 
 // Every flow with the one whose traces speak for it.
 std::map<flow, stand_in> make_stand_ins(const plan& what, const site_state& site, const evidence& all)
@@ -27,6 +43,7 @@ std::map<flow, stand_in> make_stand_ins(const plan& what, const site_state& site
         const auto silent = silent_representatives(all, one);
         const auto open = answering_representatives(all, one, first_look::connected);
         const auto shut = answering_representatives(all, one, first_look::refused);
+        const auto forged = forged_looks(one, all);
         for (std::size_t i = 0; i < one.members.size(); ++i) {
             const auto& each = one.members[i];
             const auto index = each.look == first_look::connected ? open[i]
@@ -34,7 +51,12 @@ std::map<flow, stand_in> make_stand_ins(const plan& what, const site_state& site
                              : each.look == first_look::silent    ? silent[i]
                                                                   : i;
             auto& entry = out[each.which];
-            entry = {.look = each.look, .which = each.which, .representative = {}};
+            entry = {
+                .look = each.look,
+                .which = each.which,
+                .representative = {},
+                .forged = forged.contains(each.look),
+            };
             if (index != nobody) {
                 entry.representative = one.members[index].which;
             }
@@ -82,9 +104,8 @@ public:
 private:
     void refine(verdict& judged, const stand_in& how) const
     {
-        if (const auto forged = all_.forgery_of(how.which);
-            forged != evidence::forgery::none && how.look != first_look::silent) {
-            return doubt_all(judged, forged);
+        if (how.forged) {
+            return doubt_all(judged);
         }
         switch (how.look) {
         case first_look::connected:
@@ -97,16 +118,12 @@ private:
     }
 
     // Nothing that comes to it proves anything while somebody sends what seems to come from there.
-    static void doubt_all(verdict& judged, evidence::forgery how)
+    static void doubt_all(verdict& judged)
     {
         judged.kind = verdict_kind::unproven;
         judged.blame = blame::unknown;
         judged.where.reset();
-        judged.sentence =
-            how == evidence::forgery::certain
-                ? "somebody forges answers: one came to a datagram that had ended on its way"
-                : "with as many hops as it ended with on its way it was answered as well: somebody forges "
-                  "answers, or its way has changed";
+        judged.sentence = "somebody forges answers: one came to a datagram that had ended on its way";
     }
 
     // "Host unreachable" of this machine itself blames the next hop: not while others pass it.
@@ -388,8 +405,8 @@ private:
             judged = rejections_.judge_late(which, *found.by);
             return rejections_.locate(judged, which);
         case passage_kind::let_through:
-            if (const auto forged = all_.forgery_of(which); forged != evidence::forgery::none) {
-                return doubt_all(judged, forged); // "time exceeded" is forged as easily
+            if (all_.is_forged(which)) {
+                return doubt_all(judged); // "time exceeded" is forged as easily
             }
             judged.kind = verdict_kind::permitted;
             judged.stage = stage::reply;

@@ -87,8 +87,8 @@ evidence::evidence(const plan& what, const site_state& site)
         const auto kept = forked ? from_one_port(all) : std::vector<observation>{};
         const auto& seen = forked ? kept : all;
         const auto& view = views_.emplace(which, view_of(which.target, seen)).first->second;
-        if (auto decoys = decoys_of(which.target, all); decoys.tries > 0) {
-            decoys_.emplace(which, std::move(decoys));
+        if (auto decoys = decoys_of(all); decoys.tries > 0) {
+            decoys_.emplace(which, decoys);
         }
         auto& facts = addresses_[{which.vantage, which.target.address}];
         // The others of a long range only tell with which TTL their answers arrive.
@@ -142,22 +142,10 @@ std::optional<unsigned> evidence::decoy_limit(const flow& which) const
     return limit == 0 ? std::nullopt : std::optional{limit};
 }
 
-evidence::forgery evidence::forgery_of(const flow& which) const
+bool evidence::is_forged(const flow& which) const
 {
     const auto found = decoys_.find(which);
-    if (found != decoys_.end() && found->second.forged) {
-        return forgery::certain;
-    }
-    // On another of several parallel ways that many hops may lead to the destination.
-    if (which.target.transport != transport::udp || forks(which.vantage, which.target.address.family)) {
-        return forgery::none;
-    }
-    const auto& own = view(which);
-    const auto is_early = [&](const std::set<unsigned>& answered) {
-        return !answered.empty() && *answered.begin() <= own.farthest();
-    };
-    const bool early = is_early(own.answered) || (found != decoys_.end() && is_early(found->second.answered));
-    return early ? forgery::possible : forgery::none;
+    return found != decoys_.end() && found->second.forged;
 }
 
 unsigned evidence::farthest_other(const flow& which) const

@@ -269,6 +269,18 @@ std::vector<std::size_t> silent_representatives(const evidence& all, const group
     return stands_for;
 }
 
+std::vector<std::size_t> decoy_representatives(const group& of, first_look look)
+{
+    std::vector<std::size_t> ends;
+    for (std::size_t i = 0; i < of.members.size(); ++i) {
+        if (of.members[i].look == look) {
+            ends.resize(std::min<std::size_t>(ends.size(), 1));
+            ends.push_back(i);
+        }
+    }
+    return ends;
+}
+
 std::vector<std::size_t> answering_representatives(const evidence& all, const group& of, first_look look)
 {
     std::vector<std::size_t> stands_for(of.members.size(), nobody);

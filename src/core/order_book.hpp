@@ -46,7 +46,7 @@ public:
     bool want_min(const flow& which, unsigned min_ttl, unsigned tries = min_ttl_tries);
     // Orders of this scope are for what every row rests on.
     void share(bool on) { sharing_ = on; }
-    // Something about this flow is wanted or under way, other than decoys.
+    // Something about this flow is wanted or under way, other than decoys. Looks through all orders.
     [[nodiscard]] bool is_busy(const flow& which) const;
     // What is asked about this flow depends on what comes of another one, which is busy.
     void defer(const flow& which) { deferred_.insert(which.target.address); }

@@ -52,6 +52,13 @@ std::optional<report_format> format_of_file(std::string_view path)
     return found == std::end(extensions) ? std::nullopt : std::optional{found->form};
 }
 
+bool is_foreign_form(std::string_view path)
+{
+    constexpr std::string_view foreign[] = {".pdf", ".doc",  ".docx", ".odt", ".xls", ".xlsx",
+                                            ".ods", ".yaml", ".yml",  ".png", ".svg"};
+    return std::ranges::any_of(foreign, [path](std::string_view one) { return path.ends_with(one); });
+}
+
 std::string report_extension_list()
 {
     std::string out;

@@ -192,18 +192,12 @@ flow_view view_of(const endpoint& target, const std::vector<observation>& seen)
     return view;
 }
 
-decoy_view decoys_of(const endpoint& target, const std::vector<observation>& seen)
+decoy_view decoys_of(const std::vector<observation>& seen)
 {
     decoy_view out;
     for (const auto& one : seen) {
-        if (!one.decoy) {
-            continue;
-        }
-        ++out.tries;
+        out.tries += one.decoy ? 1U : 0U;
         out.forged = out.forged || one.forged;
-        if (is_answer(one.what, target.address) || is_rejection(one.what, target.address)) {
-            out.answered.insert(one.hop_limit.value_or(most_hops));
-        }
     }
     return out;
 }

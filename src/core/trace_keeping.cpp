@@ -12,21 +12,32 @@
 namespace reachd {
 namespace {
 
-void forget_traces(traces& all, const std::string& vantage, const ip_address& address)
+// That somebody forges stays known for its time, whatever else is forgotten: what comes to the flow changes
+// at his will.
+void forget_observations(std::vector<observation>& seen, std::optional<wall_time> now = {})
 {
-    std::erase_if(all, [&](const auto& entry) {
-        return entry.first.vantage == vantage && entry.first.target.address == address;
+    std::erase_if(seen, [now](const observation& one) {
+        return !one.forged || (now && *now - one.at > trace_age);
     });
 }
 
-// That somebody forges stays known, as long as anything does: what comes to the flow changes at his will.
+void forget_traces(traces& all, const std::string& vantage, const ip_address& address, wall_time now)
+{
+    for (auto& [which, seen] : all) {
+        if (which.vantage == vantage && which.target.address == address) {
+            forget_observations(seen, now);
+        }
+    }
+    std::erase_if(all, [](const auto& entry) { return entry.second.empty(); });
+}
+
 void forget_flow(traces& all, const flow& which)
 {
     const auto found = all.find(which);
     if (found == all.end()) {
         return;
     }
-    std::erase_if(found->second, [](const observation& one) { return !one.forged; });
+    forget_observations(found->second);
     if (found->second.empty()) {
         all.erase(found);
     }
@@ -97,12 +108,12 @@ void forget_old_traces(site_state& site, const row_state& row, wall_time now)
         const auto known = site.traces.find({one.vantage, {*one.address, control_port, transport::udp}});
         if (known != site.traces.end() && !known->second.empty() &&
             now - known->second.front().at > trace_age) {
-            forget_traces(site.traces, one.vantage, *one.address);
+            forget_traces(site.traces, one.vantage, *one.address, now);
             continue;
         }
         const bool silent_by_nature = one.transport == transport::udp && look_at(one) == first_look::silent;
         if (now - found->second.front().at > trace_age) {
-            forget_traces(site.traces, one.vantage, *one.address);
+            forget_traces(site.traces, one.vantage, *one.address, now);
         } else if (silent_by_nature) {
             forget_flow(site.traces, found->first);
         }

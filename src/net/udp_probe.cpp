@@ -137,11 +137,13 @@ udp_exchange(endpoint target, way_out way, udp_options options, time_point deadl
     out.packets = unsent ? 0 : 1;
     const int fd = socket.native_handle();
     heard all;
+    std::optional<time_point> came;
     while (!seen) {
         auto [how, code] =
             co_await with_deadline(deadline, socket.async_wait(udp::socket::wait_read, asio::deferred));
         for (const auto& one : read_socket(fd, target.address.family, options)) {
             all.add(one);
+            came = came.value_or(steady::now());
         }
         const bool over = how == ended::expired || steady::now() >= deadline;
         const bool stopped = how == ended::cancelled || code;
@@ -155,7 +157,7 @@ udp_exchange(endpoint target, way_out way, udp_options options, time_point deadl
             seen = not_measured{.cause = local_cause::cancelled, .detail = "cancelled"};
         }
     }
-    out.took = steady::now() - begun;
+    out.took = came.value_or(steady::now()) - begun;
     out.what = std::move(*seen);
     if (socket.is_open()) {
         out.source = local_name(fd);

@@ -149,7 +149,8 @@ TEST_P(hop_probe_test, T23_decoy_hears_what_is_forged_after_its_datagram_has_end
 TEST_P(hop_probe_test, T23_decoy_that_nobody_forges_an_answer_to_is_silent_until_its_time_is_over)
 {
     const auto begun = steady::now();
-    const auto seen = probe(there(4200, transport::udp), {.hop_limit = 2, .payload = {}, .decoy = true}, soon);
+    const auto seen =
+        probe(there(4200, transport::udp), {.hop_limit = 2, .payload = {}, .decoy = true}, soon);
     ASSERT_TRUE(is<icmp_error>(seen));
     EXPECT_EQ(error_of(seen).sender, router(2));
     EXPECT_TRUE(seen.decoy);
@@ -159,7 +160,8 @@ TEST_P(hop_probe_test, T23_decoy_that_nobody_forges_an_answer_to_is_silent_until
 
 TEST_P(hop_probe_test, T23_decoy_that_gets_there_and_is_refused_is_no_forgery)
 {
-    const auto seen = probe(there(4200, transport::udp), {.hop_limit = 3, .payload = {}, .decoy = true}, soon);
+    const auto seen =
+        probe(there(4200, transport::udp), {.hop_limit = 3, .payload = {}, .decoy = true}, soon);
     ASSERT_TRUE(is<icmp_error>(seen));
     EXPECT_EQ(error_of(seen).sender, ip(GetParam())) << "port unreachable, by the server itself";
     EXPECT_FALSE(seen.forged);

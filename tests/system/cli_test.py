@@ -84,7 +84,8 @@ class Formats(SystemTest):
 
     def test_output_is_looked_at_before_anything_is_sent(self):
         where = self.site.fresh_directory("out")
-        for name, form, code, said in (("report.pdf", [], 64, "this extension tells no form: give --format, or one of .txt, .json"),
+        for name, form, code, said in (("report.pdf", [], 64, "reports have no such form: give --format, or one of .txt, .json"),
+                                       (".", [], 3, "Is a directory"),
                                        ("missing/report.json", [], 3, "No such file or directory"),
                                        ("missing/report.pdf", ["--format", "csv"], 3, "No such file or directory")):
             with self.subTest(name=name, form=form):

@@ -121,35 +121,66 @@ TEST_F(forgers, T23_make_an_answer_unproven_and_its_twin_leaves_it)
     EXPECT_NE(now().sentence.find("somebody forges answers"), std::string::npos) << now().sentence;
 }
 
-TEST_F(forgers, are_found_by_an_answer_to_a_decoy_whose_hops_are_known_not_to_suffice)
-{
-    datagram(replied{.bytes = 5});
-    settle();
-    decoy(3, replied{.bytes = 4}); // the router had no ICMP left
-    EXPECT_EQ(now().kind, verdict_kind::unproven);
-    EXPECT_NE(now().sentence.find("or its way has changed"), std::string::npos) << now().sentence;
-}
-
-TEST_F(forgers, are_possible_where_any_probe_is_answered_with_the_hops_that_it_ended_with)
-{
-    datagram(replied{.bytes = 5});
-    settle();
-    see(data, 2, replied{.bytes = 4});
-    it.evaluate();
-    EXPECT_EQ(now().kind, verdict_kind::unproven) << now().sentence;
-    EXPECT_FALSE(now().where) << "no box is accused";
-}
-
 TEST_F(forgers, are_not_found_by_an_answer_to_a_decoy_that_may_have_taken_a_shorter_way)
 {
     datagram(replied{.bytes = 5});
     settle();
-    see(data, 2, make_icmp("100.64.0.9", 11, 0), true); // another box: ways fork
-    see(data, 3, ended_at(3), true);
-    decoy(3, replied{.bytes = 4});
+    decoy(3, replied{.bytes = 4}); // nobody said that it had ended
     EXPECT_EQ(now().kind, verdict_kind::open);
     decoy(3, ended_at(3), true);
     EXPECT_EQ(now().kind, verdict_kind::unproven) << "that very datagram had ended";
+}
+
+TEST_F(forgers, have_no_box_accused_where_it_was_answered_with_the_hops_that_it_ended_with)
+{
+    datagram(replied{.bytes = 5});
+    passed(data, 3);
+    see(data, 4, replied{.bytes = 4});
+    control(3, true);
+    it.evaluate();
+    EXPECT_EQ(now().kind, verdict_kind::open);
+    see(data, 2, replied{.bytes = 4});
+    it.evaluate();
+    EXPECT_FALSE(now().where) << now().sentence;
+    EXPECT_NE(now().sentence.find("could not be checked"), std::string::npos) << now().sentence;
+}
+
+TEST_F(forgers, are_looked_for_at_the_first_and_the_last_of_ports_that_look_alike_and_speak_for_all)
+{
+    std::vector<endpoint_state> all;
+    for (std::uint16_t port = 4200; port <= 4208; ++port) {
+        auto one = make_endpoint(
+            server_text, port, {make_seen(make_icmp(gateway_text, 3, 13), probe_kind::udp_send)}
+        );
+        one.transport = transport::udp;
+        all.push_back(one);
+    }
+    it.add("row", expectation::path, all);
+    passed(data, 2);
+    passed(make_target(server_text, 4208, transport::udp), 2);
+    it.evaluate();
+    std::set<std::uint16_t> asked;
+    for (int i = 0; i < 50 && asked.size() < 2; ++i) {
+        for (const auto& one : next_orders(it.what, it.site, {}).now) {
+            if (one.decoy > 0) {
+                asked.insert(one.which.target.port);
+            } else {
+                see(one.which.target, *one.hop_limit,
+                    make_icmp(gateway_text, *one.hop_limit > 1 ? 3 : 11, *one.hop_limit > 1 ? 13 : 0));
+            }
+        }
+    }
+    EXPECT_EQ(asked, (std::set<std::uint16_t>{4200, 4208}));
+    EXPECT_EQ(it.judged("row", 4).kind, verdict_kind::blocked);
+    decoy(2, ended_at(2), true);
+    EXPECT_EQ(it.judged("row", 4).kind, verdict_kind::unproven) << "4204, by what came to 4200";
+}
+
+TEST_F(forgers, are_not_what_this_machine_itself_is_blamed_for)
+{
+    datagram(make_unmeasured(local_cause::link_down));
+    decoy(3, ended_at(3), true);
+    EXPECT_EQ(now().blame, blame::host) << now().sentence;
 }
 
 TEST_F(forgers, T23_of_refusals_and_rejections_accuse_no_box)
@@ -197,13 +228,19 @@ TEST_F(forgers, stay_known_while_what_comes_changes_at_their_will_but_not_for_ev
     settle();
     decoy(3, ended_at(3), true);
     auto& row = it.site.rows[0];
-    const auto known = [&] { return evidence{it.what, it.site}.forgery_of({"", data}) == evidence::forgery::certain; };
+    const auto known = [&] { return evidence{it.what, it.site}.is_forged({"", data}); };
     EXPECT_TRUE(take_in(it.site, row.endpoints[0], make_silence(transport::udp)));
     EXPECT_TRUE(known());
     EXPECT_EQ((it.site.traces.at({"", data}).size()), 1U) << "what else was found out is about another state";
     const auto since = it.site.traces.at({"", data}).front().at;
     forget_old_traces(it.site, row, since + seconds{60});
     EXPECT_TRUE(known());
+    auto old = make_seen(make_icmp(gateway_text, 11, 0)); // of a neighbour at this address
+    old.hop_limit = 1;
+    old.at = since - trace_age;
+    it.site.traces[flow{"", make_target(server_text, control_port, transport::udp)}].assign(1, old);
+    forget_old_traces(it.site, row, since + seconds{60});
+    EXPECT_TRUE(known()) << "with that of the address it is not forgotten";
     forget_old_traces(it.site, row, since + trace_age + seconds{1});
     EXPECT_FALSE(known());
 }

@@ -115,8 +115,9 @@ private:
         time_point last_whole{};
         bool whole_once = false;
         bool running = false;
-        bool measured = false;            // the round under way has all of its evidence
-        bool cut = false; // a reload ended its round: what that left is judged with the next one's
+        bool measured = false; // the round under way has all of its evidence
+        std::optional<time_point>
+            cut; // when a reload ended its round: what that left waits for the next one's end
         std::optional<row_answer> untold; // the state before a change that nobody was told of yet
         bool changed = false;             // since the round under way began
         std::size_t rounds_ended = 0;
@@ -132,6 +133,9 @@ private:
 
     // Its evidence is not complete: a round or the inquiry still adds to it.
     bool is_measuring(std::size_t row) const;
+    // A reload has cut its round short, and not long ago: where files are read again all the time, what is
+    // known is told all the same.
+    bool is_held(std::size_t row) const;
     boost::asio::awaitable<void> keep_climbing();
     void start_round(std::size_t row, round_kind kind);
     boost::asio::awaitable<void> run_round(std::size_t row, round_kind kind);

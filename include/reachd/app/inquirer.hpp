@@ -47,6 +47,8 @@ public:
     void inherit(const inquirer& older);
     // Something is wanted or under way for one of these addresses, or for all.
     [[nodiscard]] bool is_pending(const std::set<ip_address>& addresses) const;
+    // Something about one of them itself is wanted or under way.
+    [[nodiscard]] bool asks_about(const std::set<ip_address>& addresses) const;
     // How often it has looked at what may go: there are pauses between, whoever wakes it.
     [[nodiscard]] std::uint64_t looks() const { return looks_; }
 

@@ -54,12 +54,8 @@ public:
     // Datagrams of this flow that were meant to end on their way, and how many hops they had.
     [[nodiscard]] unsigned decoys_sent(const flow& which) const;
     [[nodiscard]] std::optional<unsigned> decoy_limit(const flow& which) const;
-    enum class forgery : std::uint8_t {
-        none,
-        possible, // answered with a hop limit with which it has ended as well: or its way has changed
-        certain,  // one datagram has ended and was answered or rejected
-    };
-    [[nodiscard]] forgery forgery_of(const flow& which) const;
+    // Whether one of them was answered or rejected although it had ended: somebody forges what comes to it.
+    [[nodiscard]] bool is_forged(const flow& which) const;
 
     // The highest hop limit at which another flow to the same address was still on its way.
     [[nodiscard]] unsigned farthest_other(const flow& which) const;
@@ -125,7 +121,7 @@ private:
     [[nodiscard]] bool are_alike(const flow& which, const flow& other, unsigned hop_limit) const;
 
     std::map<flow, flow_view> views_;
-    std::map<flow, decoy_view> decoys_; // of those that had any
+    std::map<flow, decoy_view> decoys_;      // of those that had any
     mutable std::map<flow, origin> origins_; // asked for again and again for each member of a range
     std::map<place, address_facts> addresses_;
     std::map<std::pair<std::string, family>, path> paths_;

@@ -70,6 +70,10 @@ inline constexpr unsigned rejection_tries = 6;
 // ends and the middle of their row, and by more where those differ; every other member by itself.
 std::vector<std::size_t> silent_representatives(const evidence& all, const group& of);
 
+// Of the UDP members that look like that the first and the last, which have decoys for all of them: each
+// decoy costs an ICMP error of a hop that others need as well.
+std::vector<std::size_t> decoy_representatives(const group& of, first_look look);
+
 // Members that answered in the same way and from the same distance. npos: not compared yet.
 inline constexpr std::size_t nobody = static_cast<std::size_t>(-1);
 inline constexpr std::size_t walked_each = 4; // answered members of a group up to this are all walked

@@ -29,6 +29,8 @@ enum class report_format : std::uint8_t {
 std::optional<report_format> parse_report_format(std::string_view word);
 // By the extension: "report.html" -> html, "results.xml" -> junit.
 std::optional<report_format> format_of_file(std::string_view path);
+// ".pdf" and others that somebody may take for one of ours. Any other extension stays the table's.
+bool is_foreign_form(std::string_view path);
 // ".txt, .json, ..."
 std::string report_extension_list();
 // "table, json, jsonl, junit, csv, html, markdown"

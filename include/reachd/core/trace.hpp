@@ -94,10 +94,9 @@ flow_view view_of(const endpoint& target, const std::vector<observation>& seen);
 // What came to datagrams that were meant to end on their way. They are no part of a flow_view.
 struct decoy_view {
     unsigned tries = 0;
-    bool forged = false;         // one had ended, and was answered or rejected all the same
-    std::set<unsigned> answered; // hop limits at which one was, and nobody said that it had ended
+    bool forged = false; // one had ended, and was answered or rejected all the same
 };
-decoy_view decoys_of(const endpoint& target, const std::vector<observation>& seen);
+decoy_view decoys_of(const std::vector<observation>& seen);
 
 // Silences before an IP_MINTTL counts as not reached.
 inline constexpr unsigned min_ttl_tries = 2;
