@@ -290,13 +290,14 @@ class Forged(WithDaemon):
             channel.close()
 
     def states_under(self, packets, seconds, *requirements):
-        """All (state, sentence) of the row `data` that the daemon told while these packets came, and the rounds of them."""
+        """All (state, sentence) of the row `data` that the daemon told while these packets came, the rounds of them, and its
+        endpoint when that was told to be forged."""
         # As most firewalls: nothing is kept of what comes without an invitation.
         namespace = f"{self.site.lab.id}-site"
         nft(namespace, 'table inet uninvited { chain input { type filter hook input priority 0; '
                        'iifname "wan" ct state new,invalid drop; }; }')
         self.addCleanup(nft, namespace, "delete table inet uninvited")
-        told_states = set()
+        told_states, endpoint = set(), None
         with self.daemon(*requirements, limits={"nat_entries": 0, "icmp_per_hop_per_s": 200}) as (daemon, _):
             wait_until(lambda: daemon.row("data")["checked"], "the datagrams")
             daemon.await_row("data", "pass" if not self.site.lab.faults() else "fail")
@@ -305,8 +306,9 @@ class Forged(WithDaemon):
                 while time.monotonic() < end:
                     one = daemon.row("data")
                     told_states.add((one["state"], one["sentence"]))
+                    found = one["endpoints"][0]
+                    endpoint = found if "forges" in found["sentence"] else endpoint
                     time.sleep(0.1)
-            endpoint = rows(daemon.ask("report"))["data"]["endpoints"][0]
         return told_states, len(rounds), endpoint
 
     ONE = {"id": "data", "transport": "udp", "destinations": [PRIMARY], "ports": "4200"}
@@ -319,7 +321,7 @@ class Forged(WithDaemon):
         told("T23", f"{rounds * len(packets)} forged replies in 25 s: told meanwhile: {sorted({one for one, _ in states})}")
         self.assertNotIn("pass", {one for one, _ in states}, states)
         self.assertIn("unproven", {one for one, _ in states}, states)
-        self.assertIn("somebody forges answers", endpoint["sentence"])
+        self.assertIsNotNone(endpoint, states)
         self.assertTrue([one for one in endpoint["evidence"] if one.get("forged")], endpoint["evidence"])
 
     def test_t23_forged_errors_about_datagrams_fail_nobody(self):
@@ -329,7 +331,7 @@ class Forged(WithDaemon):
                     f"{sorted({one for one, _ in states})}")
         self.assertNotIn("fail", {one for one, _ in states}, states)
         self.assertIn("unproven", {one for one, _ in states}, states)
-        self.assertIn("somebody forges answers", endpoint["sentence"])
+        self.assertIsNotNone(endpoint, states)
 
     def test_t23_decoys_accuse_nobody_where_answers_are_true(self):
         """The twins: a server that answers datagrams, and a box that rejects them."""
