@@ -25,6 +25,7 @@ from bystander import Bystander, Memory, told  # noqa: E402
 from hostile import HOSTILE, PORTS  # noqa: E402
 from lab_site import CONNECT, PRIMARY, TREE, SystemTest, main, rows, wait_until  # noqa: E402
 from lab.system import NETNS_ETC, in_namespace, nft  # noqa: E402
+from report_schema import of_report  # noqa: E402
 from web_lab import LISTEN, Web  # noqa: E402
 
 SERVER = "203.0.113.6"
@@ -345,7 +346,9 @@ class Forged(WithDaemon):
                          limits={"nat_entries": 0, "icmp_per_hop_per_s": 200}) as (daemon, _):
             daemon.await_row("echo", "pass")
             daemon.await_row("data", "fail")
-            found = rows(daemon.ask("report"))
+            report = daemon.ask("report")
+            of_report().validate(report)
+            found = rows(report)
             for name in ("echo", "data"):
                 decoys = [one for one in found[name]["endpoints"][0]["evidence"] if one.get("decoy")]
                 self.assertEqual(len(decoys), 2, found[name])
