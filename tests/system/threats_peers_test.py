@@ -37,7 +37,7 @@ TLS = ("tls_silent", "tls_garbage", "tls_endless", "tls_slow", "tls_hostile")
 PLAIN = ("endless_banner", "reset", "no_window")
 NAMES = ("wrongid", "wrongname", "loop", "garbage", "pointer", "many", "stream", "silent", "control")
 MOST_GROWTH_KIB = 4 * 1024
-LEAST_RATIO = 0.75
+LEAST_RATIO = 0.65
 MEDIAN_S, LONGEST_S = 0.05, 1.5
 
 
