@@ -148,21 +148,6 @@ class SelfCare(SystemTest):
             self.assertEqual((health["state"], health["stale"]), ("ready", False))
             self.assert_nothing_failed(daemon)
 
-    def test_4_a_full_transmit_queue_is_told_and_blames_nobody(self):
-        """The kernel says ENOBUFS of a datagram that the own interface's queue has no room for: no box on the way dropped it."""
-        queue = ["tc", "qdisc", "replace", "dev", "wired", "root", "pfifo", "limit", "0"]
-        with self.daemon("queue", DATA) as daemon:
-            daemon.await_row("data", "pass")
-            self.assertEqual(self.troubles(daemon), [])
-            self.addCleanup(self.site.lab.exec, "client", ["tc", "qdisc", "del", "dev", "wired", "root"], user=False)
-            self.assertEqual(self.site.lab.exec("client", queue, user=False).returncode, 0)
-            wait_until(lambda: self.troubles(daemon) == ["no_memory"], "the trouble", 20, daemon.log)
-            daemon.await_row("data", "unproven")
-            self.assert_told(daemon, "no_memory", "transmit queue is full")
-            self.assert_nothing_failed(daemon)
-            for found in daemon.row("data")["endpoints"]:
-                self.assertEqual((found["verdict"], found["blame"]), ("unproven", "host"), found["sentence"])
-
     def test_4_twin_a_network_that_drops_is_blamed_and_the_daemon_says_nothing_of_itself(self):
         with self.daemon("twin", RANGE) as daemon:
             daemon.await_row("range", "pass")
@@ -186,6 +171,22 @@ class SelfCare(SystemTest):
         polled = daemon.reachctl("health", "--format", "nagios", capture_output=True)
         self.assertEqual(polled.returncode, 0, polled.stdout)
         self.assert_nothing_failed(daemon)
+
+    def test_6_a_full_transmit_queue_of_the_machine_is_told_and_blames_nobody(self):
+        """The kernel says ENOBUFS of a datagram that the own interface's queue has no room for: no box on the way dropped it.
+        Last, as it concerns every daemon of the client."""
+        queue = ["tc", "qdisc", "replace", "dev", "wired", "root", "pfifo", "limit", "0"]
+        with self.daemon("queue", DATA) as daemon:
+            daemon.await_row("data", "pass")
+            self.assertEqual(self.troubles(daemon), [])
+            self.addCleanup(self.site.lab.exec, "client", ["tc", "qdisc", "del", "dev", "wired", "root"], user=False)
+            self.assertEqual(self.site.lab.exec("client", queue, user=False).returncode, 0)
+            wait_until(lambda: self.troubles(daemon) == ["no_memory"], "the trouble", 20, daemon.log)
+            daemon.await_row("data", "unproven")
+            self.assert_told(daemon, "no_memory", "transmit queue is full")
+            self.assert_nothing_failed(daemon)
+            for found in daemon.row("data")["endpoints"]:
+                self.assertEqual((found["verdict"], found["blame"]), ("unproven", "host"), found["sentence"])
 
 
 if __name__ == "__main__":
