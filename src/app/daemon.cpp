@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon_process.hpp"
 
-#include "reachd/app/process_metrics.hpp"
 #include "reachd/app/site_check.hpp"
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/service_manager.hpp"
@@ -335,7 +334,6 @@ asio::awaitable<void> daemon_process::run()
 int run_daemon(const daemon_options& options)
 {
     ::signal(SIGPIPE, SIG_IGN);
-    keep_large_buffers_apart();
     const auto room = make_room_for_flows();
     auto log = event_log::make(options.log);
     if (!log) {

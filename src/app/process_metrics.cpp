@@ -103,14 +103,6 @@ void write_process_metrics(exposition& out)
     }
 }
 
-void keep_large_buffers_apart()
-{
-#ifdef __GLIBC__
-    constexpr int large = 128 * 1024; // mallopt(3): as at first, but for good
-    mallopt(M_MMAP_THRESHOLD, large);
-#endif
-}
-
 void return_free_memory()
 {
 #ifdef __GLIBC__

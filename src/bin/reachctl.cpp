@@ -251,7 +251,10 @@ int refuse_command(CLI::App& app, const CLI::RequiredError& wrong)
         names.push_back(one->get_name());
     }
     const auto hint = reachd::nearest(*word, {names.begin(), names.end()});
-    const auto advice = hint ? "did you mean " + std::string{*hint} + "?" : "reachctl --help lists them";
+    std::string advice = "reachctl --help lists them";
+    if (hint) {
+        advice = "did you mean " + std::string{*hint} + "?";
+    }
     std::fprintf(
         stderr, "reachctl: there is no command \"%s\": %s\n", reachd::printable(*word).c_str(), advice.c_str()
     );
