@@ -3,12 +3,12 @@
 
 #include "reachd/core/at_exit.hpp"
 #include "reachd/net/deadline.hpp"
+#include "reachd/net/random_seed.hpp"
 #include "reachd/net/wall_clock.hpp"
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <random>
 #include <utility>
 
 namespace reachd {
@@ -16,12 +16,6 @@ namespace reachd {
 namespace asio = boost::asio;
 
 namespace {
-
-std::uint64_t make_seed()
-{
-    std::random_device source;
-    return (std::uint64_t{source()} << 32) | source();
-}
 
 // An address of the row's own names that is known to answer on this port: it passes.
 std::optional<ip_address>
@@ -184,7 +178,7 @@ asio::awaitable<void> block_sampler::sample_block(job what, std::shared_ptr<std:
     block_sample_options options;
     options.strata = plan_->config.limits.samples_per_block;
     const auto began = wall_now();
-    block_sample sample{what.target, make_seed(), options};
+    block_sample sample{what.target, random_seed(), options};
     auto way = make_path(
         state_.traces, what.target.vantage, what.target.block.base.family, state_.local, plan_->config.path
     );

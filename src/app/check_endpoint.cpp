@@ -183,22 +183,26 @@ void carry_packets(const std::vector<observation>& from, observation& into)
 
 } // namespace
 
+way_out way_of(const plan& what, std::string_view vantage_name)
+{
+    const auto from = std::ranges::find(what.vantages, vantage_name, &vantage::name);
+    return from == what.vantages.end() ? way_out{}
+                                       : way_out{.interface = from->interface, .source = from->source};
+}
+
 endpoint_order order_for(const plan& what, const outbound_row& row, const endpoint_state& one)
 {
     const auto& limits = what.config.limits;
     endpoint_order order{
         .target = {*one.address, one.port, one.transport},
         .name = one.name.ends_with('.') ? one.name.substr(0, one.name.size() - 1) : one.name,
+        .way = way_of(what, one.vantage),
         .payload = row.payload,
         .expect_reply = row.expect_reply,
         .tls_names = row.tls_names,
         .attempts = limits.attempts,
         .timeout = limits.connect_timeout,
     };
-    const auto from = std::ranges::find(what.vantages, one.vantage, &vantage::name);
-    if (from != what.vantages.end()) {
-        order.way = {.interface = from->interface, .source = from->source};
-    }
     order.greet = greeting_for(row, one.name, one.port);
     order.confirm = row.expect == expectation::service ? confirm_with::line_end : confirm_with::fin;
     return order;

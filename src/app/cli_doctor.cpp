@@ -16,9 +16,6 @@
 #include "reachd/net/wall_clock.hpp"
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/use_future.hpp>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -43,15 +40,6 @@ const char* word_of(health how)
 }
 
 namespace {
-
-template <class T>
-T run(asio::awaitable<T> task)
-{
-    asio::io_context context{1};
-    auto answer = asio::co_spawn(context, std::move(task), asio::use_future);
-    context.run();
-    return answer.get();
-}
 
 finding check_descriptors(const plan* what)
 {
@@ -132,7 +120,7 @@ void check_routes(std::vector<finding>& out)
 void check_nat64(const std::vector<std::string>& servers, std::vector<finding>& out)
 {
     for (const auto& server : servers) {
-        const auto said = run(ask_server(server, nat64_probe_name, steady::now() + seconds{3}));
+        const auto said = run_alone(ask_server(server, nat64_probe_name, steady::now() + seconds{3}));
         std::vector<ip_address> addresses;
         for (const auto& one : said.addresses) {
             addresses.push_back(one.address);
@@ -172,7 +160,7 @@ void check_names(const plan* what, std::vector<finding>& out)
         return;
     }
     for (const auto& server : servers) {
-        const auto said = run(ask_server(server, name, steady::now() + seconds{3}));
+        const auto said = run_alone(ask_server(server, name, steady::now() + seconds{3}));
         const bool good = said.status == dns_status::answered;
         out.push_back({
             good ? health::good : health::bad,

@@ -20,9 +20,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr seconds server_time{5};
-constexpr seconds system_time{12}; // getaddrinfo asks one silent server after the other
-
 int refuse(const std::string& sentence, int code)
 {
     std::fprintf(stderr, "reachctl: %s\n", printable(sentence).c_str());
@@ -52,7 +49,8 @@ struct wanted_name {
 asio::awaitable<void> look_up_one(resolver& from, wanted_name& into)
 {
     const auto now = steady::now();
-    const auto found = co_await from.look_up(into.name, now + server_time, now + system_time);
+    const auto found =
+        co_await from.look_up(into.name, now + resolver::usual_wait, now + resolver::usual_system_wait);
     for (const auto& one : judge_name(found, into.private_answers).addresses) {
         if (!one.without_probing) { // forged answers are no addresses of the name
             into.addresses.push_back(one.address);

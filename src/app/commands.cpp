@@ -35,14 +35,22 @@ std::string text_of(const json& params, const char* key)
 
 rpc_error no_such_row(const plan& what, const report_selection& select)
 {
-    auto error = make_error(reasons::not_found, "no requirement is named so");
-    error.field = select.requirement.empty() ? "params.catalogue" : "params.requirement";
-    std::vector<std::string_view> known;
-    for (const auto& row : what.rows) {
-        known.emplace_back(select.requirement.empty() ? row.catalogue : row.id);
+    if (!select.requirement.empty()) {
+        auto error = make_error(
+            reasons::not_found, fmt::format("no requirement is named {}", in_quotes(select.requirement))
+        );
+        error.field = "params.requirement";
+        error.hint = row_advice(what, select.requirement);
+        return error;
     }
-    const auto wanted = select.requirement.empty() ? select.catalogue : select.requirement;
-    if (const auto hint = nearest(wanted, known)) {
+    auto error =
+        make_error(reasons::not_found, fmt::format("no catalogue is named {}", in_quotes(select.catalogue)));
+    error.field = "params.catalogue";
+    std::vector<std::string_view> known;
+    for (const auto& one : what.catalogues) {
+        known.emplace_back(one.id);
+    }
+    if (const auto hint = nearest(select.catalogue, known)) {
         error.hint = fmt::format("did you mean {}?", *hint);
     }
     return error;

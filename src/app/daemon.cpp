@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon_process.hpp"
 
+#include "reachd/app/process_metrics.hpp"
 #include "reachd/app/site_check.hpp"
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/service_manager.hpp"
@@ -334,6 +335,7 @@ asio::awaitable<void> daemon_process::run()
 int run_daemon(const daemon_options& options)
 {
     ::signal(SIGPIPE, SIG_IGN);
+    share_one_heap();
     const auto room = make_room_for_flows();
     auto log = event_log::make(options.log);
     if (!log) {

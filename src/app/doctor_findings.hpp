@@ -4,6 +4,10 @@
 
 #include "reachd/app/files.hpp"
 
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_future.hpp>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -23,6 +27,16 @@ struct finding {
 };
 
 const char* word_of(health how);
+
+// A task alone, to its end.
+template <class T>
+T run_alone(boost::asio::awaitable<T> task)
+{
+    boost::asio::io_context context{1};
+    auto answer = boost::asio::co_spawn(context, std::move(task), boost::asio::use_future);
+    context.run();
+    return answer.get();
+}
 
 // All of it: it sends one DNS question to each server and one datagram on loopback.
 std::vector<finding> examine(const paths& where);

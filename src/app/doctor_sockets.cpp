@@ -4,9 +4,6 @@
 #include "reachd/net/tcp_facts.hpp"
 #include "reachd/net/udp_probe.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/use_future.hpp>
 #include <cerrno>
 #include <cstring>
 #include <fmt/format.h>
@@ -21,15 +18,6 @@ namespace reachd {
 namespace asio = boost::asio;
 
 namespace {
-
-template <class T>
-T run(asio::awaitable<T> task)
-{
-    asio::io_context context{1};
-    auto answer = asio::co_spawn(context, std::move(task), asio::use_future);
-    context.run();
-    return answer.get();
-}
 
 // ICMP errors during a TCP connect reach an unprivileged socket since Linux 5.9 (45af29ca761c,
 // "tcp: allow traceroute -Mtcp for unpriv users").
@@ -60,7 +48,7 @@ finding check_kernel()
 finding check_error_queue()
 {
     const endpoint closed{*parse_address("127.0.0.1"), 9, transport::udp};
-    const auto seen = run(udp_exchange(closed, {}, steady::now() + milliseconds{200}));
+    const auto seen = run_alone(udp_exchange(closed, {}, steady::now() + milliseconds{200}));
     if (std::holds_alternative<icmp_error>(seen.what)) {
         return {health::good, "icmp", "ICMP errors reach this user's UDP sockets (tried on loopback)."};
     }

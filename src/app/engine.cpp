@@ -5,11 +5,11 @@
 #include "reachd/core/nat64.hpp"
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/local_network_reader.hpp"
+#include "reachd/net/random_seed.hpp"
 #include "reachd/net/wall_clock.hpp"
 
 #include <algorithm>
 #include <map>
-#include <random>
 #include <ranges>
 #include <utility>
 
@@ -20,12 +20,6 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr seconds longest_hold{60}; // of what a row whose rounds are cut short was last told to be
-
-std::uint64_t make_seed()
-{
-    std::random_device source;
-    return (std::uint64_t{source()} << 32) | source();
-}
 
 task_group::failure_handler
 forward_failures(const engine_listener& listener, std::shared_ptr<self_watch> self)
@@ -78,7 +72,7 @@ engine::engine(
       listener_{while_telling(std::move(listener), telling_)},
       work_(plan_->rows.size()),
       resolver_{executor_},
-      gate_{executor_, plan_->config.limits, state_.sent, make_seed()},
+      gate_{executor_, plan_->config.limits, state_.sent, random_seed()},
       wake_{executor_},
       rounds_{executor_, forward_failures(listener_, self_)},
       probes_{executor_, forward_failures(listener_, self_)},
@@ -88,7 +82,7 @@ engine::engine(
           state_,
           probes_,
           gate_,
-          make_seed(),
+          random_seed(),
           inquirer::handlers{
               .progressed =
                   [this](std::size_t known, std::size_t done) {
@@ -331,7 +325,7 @@ asio::awaitable<void> engine::keep_probing()
             rows.push_back(i);
         }
     }
-    schedule_.emplace(rows, plan_->config.schedule.interval, steady::now(), make_seed());
+    schedule_.emplace(rows, plan_->config.schedule.interval, steady::now(), random_seed());
     for (const auto row : rows) {
         if (!state_.rows[row].checked || work_[row].cut) {
             schedule_->hurry(row, steady::now()); // nothing is known yet: the pacer spreads it

@@ -20,9 +20,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr seconds server_time{5};
-// getaddrinfo gives a silent server 5 s before it asks the next one (resolv.conf(5), options timeout).
-constexpr seconds system_time{12};
 // A SYN is sent again after 1 s (RFC 6298 section 2.1) and few round trips take longer.
 constexpr milliseconds doubted_after{1300};
 constexpr unsigned lookup_repeats = 2;
@@ -153,10 +150,11 @@ asio::awaitable<name_lookup> engine::look_up(std::string name)
     name_lookup found;
     for (unsigned again = 0; again <= lookup_repeats && !stopping_; ++again) {
         const auto now = steady::now();
-        auto said = co_await resolver_.look_up(name, now + server_time, now + system_time);
+        auto said =
+            co_await resolver_.look_up(name, now + resolver::usual_wait, now + resolver::usual_system_wait);
         found = std::move(said);
         state_.sent.asked(found, steady::now());
-        if (!lacks_answers(found) || !self_->cut_into(now, server_time)) {
+        if (!lacks_answers(found) || !self_->cut_into(now, resolver::usual_wait)) {
             co_return found;
         }
         self_->voided();

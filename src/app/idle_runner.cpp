@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/app/idle_runner.hpp"
 
+#include "reachd/app/check_endpoint.hpp"
 #include "reachd/core/at_exit.hpp"
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/wall_clock.hpp"
@@ -20,13 +21,6 @@ namespace {
 constexpr milliseconds look_again{250};      // for a row to measure over, and for the ends of flows
 constexpr seconds slow_tick{1};              // of the progress line
 constexpr std::chrono::hours counts_for{96}; // as visit_counts_for (core/inbound_result.hpp)
-
-way_out way_of(const plan& what, const std::string& vantage_name)
-{
-    const auto from = std::ranges::find(what.vantages, vantage_name, &vantage::name);
-    return from == what.vantages.end() ? way_out{}
-                                       : way_out{.interface = from->interface, .source = from->source};
-}
 
 // What was found counts on where it cannot be measured again, but not for ever: firewalls change.
 void forget_old_results(std::vector<idle_result>& found)

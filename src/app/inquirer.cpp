@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/app/inquirer.hpp"
 
+#include "reachd/app/check_endpoint.hpp"
 #include "reachd/core/at_exit.hpp"
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/hop_probe.hpp"
@@ -119,13 +120,6 @@ void inquirer::inherit(const inquirer& older)
     repeats_.inherit(older.repeats_);
     allowance_since_ = older.allowance_since_;
     allowance_used_ = older.allowance_used_;
-}
-
-way_out inquirer::way_of(const std::string& vantage) const
-{
-    const auto from = std::ranges::find(plan_->vantages, vantage, &vantage::name);
-    return from == plan_->vantages.end() ? way_out{}
-                                         : way_out{.interface = from->interface, .source = from->source};
 }
 
 bool inquirer::asks_about(const std::set<ip_address>& addresses) const
@@ -349,7 +343,7 @@ asio::awaitable<observation> inquirer::send(hop_order order, sent_for why)
         }
     };
     const at_exit given_up{give_up};
-    const auto way = way_of(order.which.vantage);
+    const auto way = way_of(*plan_, order.which.vantage);
     const auto wait = wait_for(order);
     observation seen;
     for (unsigned waits = 0; waits <= descriptor_waits && !closed_; ++waits) {

@@ -51,6 +51,18 @@ std::optional<double> boot_time()
     return std::nullopt;
 }
 
+// mallinfo(3): of all arenas; what the allocator keeps for later is not counted, but for a few chunks of each
+// thread.
+std::optional<double> heap_in_use()
+{
+#ifdef __GLIBC__
+    const auto seen = mallinfo2();
+    return static_cast<double>(seen.uordblks) + static_cast<double>(seen.hblkhd);
+#else
+    return std::nullopt;
+#endif
+}
+
 void gauge(exposition& out, const char* name, const char* help, std::optional<double> value)
 {
     if (value) {
@@ -94,6 +106,10 @@ void write_process_metrics(exposition& out)
             *pages * static_cast<double>(::sysconf(_SC_PAGESIZE))
         );
     }
+    gauge(
+        out, "reachd_heap_in_use_bytes",
+        "Memory the program has allocated and not given back to the allocator.", heap_in_use()
+    );
     if (const auto boot = boot_time(), since = field(field_starttime); boot && since) {
         gauge(out, "process_start_time_seconds", "Start time of the process.", *boot + *since / ticks);
     }
@@ -101,6 +117,13 @@ void write_process_metrics(exposition& out)
         gauge(out, "process_open_fds", "Open file descriptors.", static_cast<double>(seen->open));
         gauge(out, "process_max_fds", "Limit of open file descriptors.", static_cast<double>(seen->limit));
     }
+}
+
+void share_one_heap()
+{
+#ifdef __GLIBC__
+    mallopt(M_ARENA_MAX, 1);
+#endif
 }
 
 void return_free_memory()

@@ -19,8 +19,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr seconds server_time{5};
-constexpr seconds system_time{12}; // as the engine's
 constexpr milliseconds ask_time{2500};
 constexpr std::size_t most_key_bytes = 65536;
 
@@ -91,7 +89,9 @@ asio::awaitable<std::vector<ip_address>> reflector_link::addresses_of(std::strin
         co_return out;
     }
     const auto now = steady::now();
-    const auto found = co_await resolver_.look_up(std::move(host), now + server_time, now + system_time);
+    const auto found = co_await resolver_.look_up(
+        std::move(host), now + resolver::usual_wait, now + resolver::usual_system_wait
+    );
     state_.sent.asked(found, steady::now());
     for (const auto& one : found.system.addresses) {
         out.push_back(one.address);

@@ -61,19 +61,11 @@ result<void> keep_rows(plan& out, const std::vector<std::string>& only)
 {
     for (const auto& word : only) {
         if (std::ranges::none_of(out.rows, [&](const plan_row& row) { return is_named(row, word); })) {
-            std::vector<std::string_view> ids;
-            for (const auto& row : out.rows) {
-                ids.emplace_back(row.id);
-            }
-            const auto hint = nearest(word, ids);
             return std::unexpected(
                 error{
                     errc::not_found,
                     stage::configure,
-                    fmt::format(
-                        "there is no requirement \"{}\"{}", word,
-                        hint ? fmt::format("; did you mean \"{}\"?", *hint) : std::string{}
-                    ),
+                    fmt::format("no requirement is named {}; {}", in_quotes(word), row_advice(out, word)),
                 }
             );
         }

@@ -159,15 +159,18 @@ void add_history(CLI::App& app, cli_history& history)
     one->add_option("--to", history.to, "before this time");
     one->add_option("--at", history.at, "the site as it was at this time");
     one->add_option("--catalogue", history.catalogue, "only this catalogue");
-    one->add_option("--requirement", history.requirement, "only this requirement");
+    one->add_option("requirement,--requirement", history.requirement, "only this requirement");
     one->add_option(
         "--endpoint", history.endpoint, "only this one: 198.51.100.7:443, \"udp 198.51.100.7 4200\""
     );
     one->add_option("--kinds", history.kinds, "only these kinds of changes, with commas between");
-    one->add_flag("--outages{outages}", history.what, "when requirements failed, from when to when, and why");
-    one->add_flag("--availability{availability}", history.what, "the share of the time that each passed");
-    one->add_flag("--samples{samples}", history.what, "what the rounds measured");
-    one->add_flag("--addresses{addresses}", history.what, "which addresses names had, and when");
+    const auto add_what = [&](const char* what, const char* about) {
+        one->add_flag_callback(std::string{"--"} + what, [&history, what] { history.what = what; }, about);
+    };
+    add_what("outages", "when requirements failed, from when to when, and why");
+    add_what("availability", "the share of the time that each passed");
+    add_what("samples", "what the rounds measured");
+    add_what("addresses", "which addresses names had, and when");
     one->add_option("--limit", history.limit, "entries of one page (100)")->check(CLI::Range(1U, 1000U));
     one->add_option("--cursor", history.cursor, "where the page before ended");
     one->add_option("--format", history.format, "text, json or csv")

@@ -413,7 +413,18 @@ private:
             judged.blame = blame::unknown;
             judged.where.reset();
             judged.sentence = fmt::format(
-                "let through: seen past the site's edge at {}; the destination itself stays silent",
+                "let through: seen past the site's edge at {}; no answer came back",
+                describe(all_.hop_at(which, found.after))
+            );
+            return;
+        case passage_kind::held_back:
+            judged.kind = verdict_kind::unproven;
+            judged.blame = blame::unknown;
+            judged.where.reset();
+            judged.sentence = fmt::format(
+                "seen past the site's edge at {}, and no answer came back; the next box rejects others, and "
+                "may have "
+                "rejected this without a word, as boxes limit their ICMP",
                 describe(all_.hop_at(which, found.after))
             );
             return;

@@ -18,12 +18,6 @@ endpoint endpoint_of(const endpoint_state& one)
     return {one.address.value_or(ip_address{}), one.port, one.transport};
 }
 
-bool has_no_route(const endpoint_state& one)
-{
-    const auto* last = one.seen.empty() ? nullptr : std::get_if<not_measured>(&one.seen.back().what);
-    return last && last->cause == local_cause::no_route;
-}
-
 // Applications do not use a name's addresses of a family that this machine has no route for
 // (RFC 6724 rule 1), as long as the other family is there.
 void mark_needed(const outbound_row* what, std::vector<endpoint_state>& endpoints)
@@ -32,11 +26,11 @@ void mark_needed(const outbound_row* what, std::vector<endpoint_state>& endpoint
         return std::ranges::any_of(endpoints, [&](const endpoint_state& other) {
             return other.name == one.name && other.port == one.port && other.vantage == one.vantage &&
                    other.address && other.address->family != one.address->family && !other.seen.empty() &&
-                   !has_no_route(other);
+                   !other.has_no_route();
         });
     };
     for (auto& one : endpoints) {
-        const bool unused = !one.name.empty() && one.address && has_no_route(one) && routed_twin(one);
+        const bool unused = !one.name.empty() && one.address && one.has_no_route() && routed_twin(one);
         one.needed = !unused;
         if (unused) {
             one.judged.sentence = "not used here: this machine has no route for this address family";
@@ -99,13 +93,6 @@ row_answer answer_of(const plan_row& what, const row_state& row, std::size_t van
     const bool sampled = row.samples.size() >= out->blocks.size() * out->ports.size() * vantages;
     const bool whole = row.counts.total > 0 && row.counts.unproven == 0 && sampled;
     return whole && row.not_run.empty() ? row_answer::pass : row_answer::unproven;
-}
-
-// What a change of verdict is, for `since`: its reason may be worded anew without one.
-bool same_verdict(const verdict& one, const verdict& other)
-{
-    return one.kind == other.kind && one.stage == other.stage && one.blame == other.blame &&
-           one.where == other.where;
 }
 
 bool same_runs(const std::vector<run>& one, const std::vector<run>& other)
@@ -273,6 +260,12 @@ const char* to_string(site_answer value)
     case site_answer::unproven: return "unproven";
     }
     return "?";
+}
+
+bool endpoint_state::has_no_route() const
+{
+    const auto* last = seen.empty() ? nullptr : std::get_if<not_measured>(&seen.back().what);
+    return last && last->cause == local_cause::no_route;
 }
 
 bool endpoint_state::is_same_target(const endpoint_state& other) const

@@ -73,6 +73,11 @@ std::vector<observation> from_one_port(const std::vector<observation>& seen)
     return out;
 }
 
+unsigned count_since(const std::vector<wall_time>& times, wall_time since)
+{
+    return static_cast<unsigned>(std::ranges::count_if(times, [&](wall_time at) { return at >= since; }));
+}
+
 const flow_view nothing_seen{};
 const address_facts no_facts{};
 const path no_path{};
@@ -413,14 +418,35 @@ bool evidence::is_mute_for(const flow& which, unsigned hop_limit) const
     return alike_came_past || unreported;
 }
 
+bool evidence::is_turned_back(const flow& which, const flow& other, unsigned hop_limit) const
+{
+    const auto& seen = view(other);
+    return other.vantage == which.vantage && other.target.address.family == which.target.address.family &&
+           !seen.rejected.empty() && seen.rejected.begin()->first == hop_limit &&
+           !seen.transit.contains(hop_limit) && !seen.answered.contains(hop_limit) && // it was rejected once
+           (hop_limit == 1 || seen.transit.contains(hop_limit - 1));
+}
+
 bool evidence::is_rejecting(const flow& which, unsigned hop_limit) const
 {
     return std::ranges::any_of(views_, [&](const auto& entry) {
-        const auto& [other, seen] = entry;
-        return other.vantage == which.vantage && other.target.address.family == which.target.address.family &&
-               !seen.rejected.empty() && seen.rejected.begin()->first == hop_limit &&
-               (hop_limit == 1 || seen.transit.contains(hop_limit - 1));
+        return is_turned_back(which, entry.first, hop_limit);
     });
+}
+
+bool evidence::is_rejecting_of_address(const flow& which, unsigned hop_limit) const
+{
+    const auto& flows = facts(which.vantage, which.target.address).flows;
+    return std::ranges::any_of(flows, [&](const flow& other) {
+        return is_turned_back(which, other, hop_limit);
+    });
+}
+
+std::optional<wall_time> evidence::silent_since(const flow& which, unsigned hop_limit) const
+{
+    const auto& all = view(which).unanswered;
+    const auto found = all.find(hop_limit);
+    return found == all.end() ? std::nullopt : std::optional{found->second.front()};
 }
 
 std::vector<flow> evidence::dns_flows(const std::string& vantage, family protocol) const
@@ -437,8 +463,7 @@ std::vector<flow> evidence::dns_flows(const std::string& vantage, family protoco
 evidence::listening evidence::heard_since(const flow& which, unsigned hop_limit) const
 {
     listening out;
-    const auto& silence = view(which).silent_since;
-    const auto since = silence.find(hop_limit);
+    const auto since = silent_since(which, hop_limit);
     const bool among_alike = is_heard_alike(which, hop_limit);
     for (const auto& [other, seen] : views_) {
         const auto heard = seen.heard.find(hop_limit);
@@ -454,10 +479,28 @@ evidence::listening evidence::heard_since(const flow& which, unsigned hop_limit)
         if (!out.by || other.target.address == which.target.address) {
             out.by = other;
         }
-        if (since != silence.end()) {
-            out.times += static_cast<unsigned>(std::ranges::count_if(heard->second, [&](wall_time at) {
-                return at >= since->second;
-            }));
+        out.times += since ? count_since(heard->second, *since) : 0;
+    }
+    return out;
+}
+
+evidence::listening evidence::rejected_since(const flow& which, unsigned hop_limit) const
+{
+    listening out;
+    const auto since = silent_since(which, hop_limit);
+    for (const auto& [other, seen] : views_) {
+        const auto rejections = seen.turned_back.find(hop_limit);
+        if (other == which || rejections == seen.turned_back.end() ||
+            !is_turned_back(which, other, hop_limit)) {
+            continue;
+        }
+        if (!out.by || other.target.transport == which.target.transport) {
+            out.by = other;
+        }
+        if (since) {
+            out.times += count_since(rejections->second, *since);
+            const auto unanswered = seen.unanswered.find(hop_limit);
+            out.missed += unanswered == seen.unanswered.end() ? 0 : count_since(unanswered->second, *since);
         }
     }
     return out;

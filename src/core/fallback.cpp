@@ -7,12 +7,6 @@
 namespace reachd {
 namespace {
 
-bool has_no_route(const endpoint_state& one)
-{
-    const auto* last = one.seen.empty() ? nullptr : std::get_if<not_measured>(&one.seen.back().what);
-    return last && last->cause == local_cause::no_route;
-}
-
 const char* words_of(row_answer state)
 {
     switch (state) {
@@ -49,7 +43,7 @@ fallback_answer fallback_of(const outbound_row& what, const row_state& row)
     std::size_t failing = 0;
     const verdict* first = nullptr;
     for (const auto& one : row.endpoints) {
-        if (!is_fallback(what, one) || has_no_route(one)) {
+        if (!is_fallback(what, one) || one.has_no_route()) {
             continue;
         }
         ++total;

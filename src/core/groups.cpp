@@ -72,6 +72,27 @@ passage settle(const evidence& all, const flow& which, unsigned after, unsigned 
     };
 }
 
+// Past the edge, and the next hop rejects others: it may reject this flow too, and have no ICMP left to say
+// so. It has not when it had some for others, asked at the same time.
+passage_kind next_to_rejections(const evidence& all, const flow& which)
+{
+    const auto& own = all.view(which);
+    const auto next = own.farthest() + 1;
+    if (!own.is_settled(next, rejection_tries)) {
+        return passage_kind::unsettled;
+    }
+    if (!own.is_silent_at(next, rejection_tries) || all.is_rejecting_of_address(which, next)) {
+        return passage_kind::nowhere;
+    }
+    const auto heard = all.rejected_since(which, next);
+    if (heard.times >= rejection_hearings && heard.missed * answers_a_miss <= heard.times) {
+        return passage_kind::let_through;
+    }
+    const bool asked = heard.times + heard.missed >= rejection_tries ||
+                       (heard.by && all.view(*heard.by).unmeasured.contains(next));
+    return asked ? passage_kind::held_back : passage_kind::unsettled;
+}
+
 // The one that stands for each of [first, last], whose ends are representatives.
 void divide(
     const evidence& all, const group& of, std::size_t first, std::size_t last,
@@ -230,11 +251,10 @@ passage passage_of(const evidence& all, const flow& which)
     // 3. Past the edge, and no flow gets farther.
     if (way.edge > 0 && after > way.edge) {
         // Where nothing of that address was heard from farther on, the next hop may reject it in silence.
-        if (!target_distance(all, which) && all.is_rejecting(which, after + 1)) {
-            const bool tried = own.is_settled(after + 1, rejection_tries);
-            return {.kind = tried ? passage_kind::nowhere : passage_kind::unsettled, .after = after};
-        }
-        return {.kind = passage_kind::let_through, .after = after};
+        const bool may_reject = !target_distance(all, which) && all.is_rejecting(which, after + 1);
+        return {
+            .kind = may_reject ? next_to_rejections(all, which) : passage_kind::let_through, .after = after
+        };
     }
     // 4. Flows to other addresses share the way out of the site and are seen farther on.
     if (const auto before = next_shared_hop(all, which, after)) {

@@ -20,12 +20,6 @@ row_key key_of(const plan_row& what)
     return {what.catalogue, what.id};
 }
 
-bool same_verdict(const verdict& one, const verdict& other)
-{
-    return one.kind == other.kind && one.stage == other.stage && one.blame == other.blame &&
-           one.where == other.where;
-}
-
 bool was_probed(const endpoint_state& one)
 {
     return !one.seen.empty() || one.without_probing;

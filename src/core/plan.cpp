@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reachd/core/plan.hpp"
 
+#include "reachd/core/json.hpp"
+
 #include <algorithm>
 #include <cassert>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace reachd {
 namespace {
+
+constexpr std::size_t most_rows_listed = 24; // in a message
 
 // The site's own texts for a value, else the catalogue's default, else nothing.
 class value_source {
@@ -201,6 +206,22 @@ plan make_plan(config site, const std::vector<catalogue>& known)
 bool is_named(const plan_row& row, std::string_view word)
 {
     return word == row.id || word == row.catalogue + "/" + row.id;
+}
+
+std::string row_advice(const plan& what, std::string_view word)
+{
+    const bool is_full = word.find('/') != std::string_view::npos;
+    std::vector<std::string> names;
+    for (const auto& row : what.rows) {
+        names.push_back(is_full ? row.catalogue + "/" + row.id : row.id);
+    }
+    if (const auto near = nearest(word, {names.begin(), names.end()})) {
+        return fmt::format("did you mean {}?", *near);
+    }
+    if (names.size() > most_rows_listed) {
+        return "the report lists them all";
+    }
+    return fmt::format("known: {}", fmt::join(names, ", "));
 }
 
 } // namespace reachd

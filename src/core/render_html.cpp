@@ -95,7 +95,7 @@ constexpr std::string_view glossary = R"(<details class="words"><summary>How to 
 <dt>BLANK</dt><dd>The vendor's document leaves a value to the site, and the site has not filled it in.</dd>
 <dt>open</dt><dd>The destination answered.</dd>
 <dt>closed</dt><dd>It refused: the way is free and nothing listens.</dd>
-<dt>permitted</dt><dd>Seen past the site's edge; the destination itself stays silent, as UDP services do.</dd>
+<dt>permitted</dt><dd>Seen past the site's edge; no answer came back, as usual from UDP services.</dd>
 <dt>blocked</dt><dd>Dropped, rejected or reset on the way.</dd>
 <dt>intercepted</dt><dd>Something else answers in the destination's name.</dd>
 <dt>unresolved</dt><dd>The name has no address.</dd>

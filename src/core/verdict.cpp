@@ -371,6 +371,12 @@ std::string describe(const location& where)
     return where.after ? "after " + describe(*where.after) : "";
 }
 
+bool same_verdict(const verdict& one, const verdict& other)
+{
+    return one.kind == other.kind && one.stage == other.stage && one.blame == other.blame &&
+           one.where == other.where;
+}
+
 verdict judge(const endpoint& target, std::span<const observation> seen, const local_network& local)
 {
     if (seen.empty()) {

@@ -92,7 +92,7 @@ class Watcher:
                   if series.startswith("reachd_requirement_state{") and value == 1}
         sent = {kind: metrics.get(f'reachd_packets_sent_total{{kind="{kind}"}}', 0)
                 for kind in ("syn", "segment", "datagram", "dns_question")}
-        one = {"at": now, "answered_in": now - asked, **process_figures(self.pid), "sent": sent, "ages": ages,
+        one = {"at": now, "answered_in": now - asked, **process_figures(self.pid), "heap": int(total(metrics, "reachd_heap_in_use_bytes") / 1024), "sent": sent, "ages": ages,
                "states": states, "lag": lag_of(metrics), "history_bytes": self._history_bytes(),
                "load": os.getloadavg()[0],
                **{name: total(metrics, f"reachd_{name}") for name in (

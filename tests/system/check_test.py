@@ -164,7 +164,7 @@ class Healthy(SystemTest):
     def sentence_of(name, one):
         if one["transport"] == "udp":
             return (f"let through: seen past the site's edge at hop {EDGE_PAST[0]} ({EDGE_PAST[1]}); "
-                    "the destination itself stays silent")
+                    "no answer came back")
         if one["verdict"] == "closed":
             return "refused by the destination itself: nothing listens there"
         if one["port"] in TLS_PORTS:

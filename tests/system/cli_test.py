@@ -31,10 +31,11 @@ class Selection(SystemTest):
         self.assertEqual(report["sentence"], "All 2 requirements pass.")
 
     def test_unknown_row_is_wrong_usage_and_the_nearest_is_named(self):
-        for word, hint in (("signalling", 'did you mean "signaling"?'), ("mapps", 'did you mean "maps"?')):
+        for word, hint in (("signalling", "did you mean signaling?"), ("eschat-govcloud/mapps", "did you mean eschat-govcloud/maps?"),
+                           ("zzzzzz", "known: ")):
             done = self.site.reachctl("check", "--only", word)
             self.assertEqual((done.returncode, done.stdout), (EXIT_USAGE, ""))
-            self.assertIn(f'there is no requirement "{word}"; {hint}', done.stderr)
+            self.assertIn(f"no requirement is named '{word}'; {hint}", done.stderr)
 
     def test_one_unknown_row_among_known_ones_checks_nothing(self):
         done = self.site.reachctl("check", "--only", "nlb", "--only", "zzz")

@@ -139,6 +139,7 @@ class Running(SystemTest):
         self.assertEqual(len(rows(self.daemon.ask("report", {"catalogue": "helpdesk-buttons"}))), 5)
         for params, field, hint in (
                 ({"requirement": "mapps"}, "params.requirement", "did you mean maps?"),
+                ({"requirement": "eschat-govcloud/mapps"}, "params.requirement", "did you mean eschat-govcloud/maps?"),
                 ({"catalogue": "helpdesk-button"}, "params.catalogue", "did you mean helpdesk-buttons?")):
             data = self.refused("report", params)["data"]
             self.assertEqual((data["reason"], data["field"], data["hint"]), ("not_found", field, hint))

@@ -17,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace reachd {
@@ -34,6 +35,8 @@ struct endpoint_order {
     milliseconds timeout{3000}; // of each attempt and of each exchange after it
 };
 
+// A vantage's way; the routing table's own for a name that no vantage has.
+way_out way_of(const plan& what, std::string_view vantage_name);
 // What a row asks of one of its endpoints, which has an address.
 endpoint_order order_for(const plan& what, const outbound_row& row, const endpoint_state& one);
 

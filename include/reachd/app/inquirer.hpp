@@ -77,7 +77,6 @@ private:
     void tell_waiters();
     void renew_allowance();
     hop_pacer::allowance allowance() const;
-    way_out way_of(const std::string& vantage) const;
 
     boost::asio::any_io_executor executor_;
     std::shared_ptr<const plan> plan_;

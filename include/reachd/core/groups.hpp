@@ -46,6 +46,7 @@ enum class passage_kind : std::uint8_t {
     rejected,    // an ICMP error of a box came after all
     dropped,     // between two hops that are known
     let_through, // past the edge and as far as any flow to that address
+    held_back,   // past the edge, and the next hop may have rejected it without a word
     nowhere,     // no control flow gets past where it ends
 };
 struct passage {
@@ -63,8 +64,10 @@ passage passage_of(const evidence& all, const flow& which);
 inline constexpr unsigned hearings = 2;
 inline constexpr unsigned answers_a_miss = 3; // so often it must answer for each time that it does not
 
-// Tries at a hop that rejects others, before its silence counts.
+// Tries at a hop that rejects others, before its silence counts, and how often it must reject others
+// meanwhile.
 inline constexpr unsigned rejection_tries = 6;
+inline constexpr unsigned rejection_hearings = 3;
 
 // For each member the index of the one that stands for it. Silent members in a row are stood for by the
 // ends and the middle of their row, and by more where those differ; every other member by itself.

@@ -54,6 +54,7 @@ struct endpoint_state {
     bool needed = true; // false: applications would not use it (no route for its family here)
     wall_time since{};
     [[nodiscard]] bool is_same_target(const endpoint_state& other) const;
+    [[nodiscard]] bool has_no_route() const; // this machine, for its address's family: seen by the last probe
 };
 
 // Neighbouring ports of one destination with the same verdict.
@@ -88,7 +89,7 @@ struct row_state {
     std::string not_run;               // why it was left out of this check; "" when it was not
     std::optional<acknowledgement> acknowledged;
     std::optional<remembered<row_answer>> before_start; // until the row is measured
-    bool measured_once = false; // a whole round was evaluated; evaluate() notes it
+    bool measured_once = false;                         // a whole round was evaluated; evaluate() notes it
     // Drawn by evaluate():
     row_answer state = row_answer::unproven;
     std::string sentence;

@@ -19,7 +19,7 @@ namespace reachd {
 enum class verdict_kind : std::uint8_t {
     open,        // the destination itself answered
     closed,      // the destination itself refused: the path is free, nothing listens
-    permitted,   // proven past the site's edge; the destination stays silent
+    permitted,   // proven past the site's edge; no answer came back
     blocked,     // dropped, rejected or reset on the way
     intercepted, // something else answers in the destination's name
     unresolved,  // the name has no address
@@ -71,6 +71,9 @@ struct local_network {
     std::vector<ip_address> dns_servers; // those that this machine asks
     bool operator==(const local_network&) const = default;
 };
+
+// Whether they find the same: the reason may be worded anew.
+bool same_verdict(const verdict& one, const verdict& other);
 
 // The last connect decides, then what was seen on the connection it made.
 verdict judge(const endpoint& target, std::span<const observation> seen, const local_network& local);

@@ -27,6 +27,11 @@ public:
     resolver& operator=(const resolver&) = delete;
     ~resolver();
 
+    // For most uses. getaddrinfo gives a silent server 5 s before it asks the next one (resolv.conf(5),
+    // timeout).
+    static constexpr seconds usual_wait{5};
+    static constexpr seconds usual_system_wait{12};
+
     // All answers that came in time; what did not come says no_reply. getaddrinfo has a deadline of its
     // own, as it asks one silent server after the other.
     boost::asio::awaitable<name_lookup>
