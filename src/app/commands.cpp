@@ -3,6 +3,7 @@
 
 #include "reachd/app/history_commands.hpp"
 #include "reachd/core/events.hpp"
+#include "reachd/core/json.hpp"
 #include "reachd/core/site_report.hpp"
 #include "reachd/net/deadline.hpp"
 #include "reachd/net/wall_clock.hpp"
@@ -37,10 +38,14 @@ rpc_error no_such_row(const plan& what, const report_selection& select)
 {
     if (!select.requirement.empty()) {
         auto error = make_error(
-            reasons::not_found, fmt::format("no requirement is named {}", in_quotes(select.requirement))
+            reasons::not_found,
+            fmt::format(
+                "no requirement{} is named {}", select.catalogue.empty() ? "" : " of this catalogue",
+                in_quotes(select.requirement)
+            )
         );
         error.field = "params.requirement";
-        error.hint = row_advice(what, select.requirement);
+        error.hint = known_rows_for(what, select.requirement, select.catalogue);
         return error;
     }
     auto error =
@@ -51,7 +56,7 @@ rpc_error no_such_row(const plan& what, const report_selection& select)
         known.emplace_back(one.id);
     }
     if (const auto hint = nearest(select.catalogue, known)) {
-        error.hint = fmt::format("did you mean {}?", *hint);
+        error.hint = fmt::format("did you mean {}?", in_quotes(*hint));
     }
     return error;
 }

@@ -130,8 +130,8 @@ load_catalogue(const paths& where, const std::string& id, std::string_view confi
     const auto hint = nearest(id, {known.begin(), known.end()});
     auto fault = at_entry(where, config_text, index);
     fault.message = fmt::format(
-        "there is no catalogue \"{}\" in {}{}", id, fmt::join(searched, " or "),
-        hint ? fmt::format("; did you mean \"{}\"?", *hint) : std::string{}
+        "there is no catalogue {} in {}{}", in_quotes(id), fmt::join(searched, " or "),
+        hint ? fmt::format("; did you mean {}?", in_quotes(*hint)) : std::string{}
     );
     return std::unexpected(file_faults{std::move(fault)});
 }

@@ -65,7 +65,7 @@ result<void> keep_rows(plan& out, const std::vector<std::string>& only)
                 error{
                     errc::not_found,
                     stage::configure,
-                    fmt::format("no requirement is named {}; {}", in_quotes(word), row_advice(out, word)),
+                    fmt::format("no requirement is named {}; {}", in_quotes(word), known_rows_for(out, word)),
                 }
             );
         }

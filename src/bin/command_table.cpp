@@ -59,7 +59,8 @@ void add_options(
     for (const auto* one : app.get_options()) {
         if (one->nonpositional()) {
             options.push_back(option_of(*one));
-        } else if (positionals != nullptr) {
+        }
+        if (one->get_positional() && positionals != nullptr) {
             positionals->push_back(option_of(*one));
         }
     }

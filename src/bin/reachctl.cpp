@@ -256,10 +256,10 @@ int refuse_command(CLI::App& app, const CLI::RequiredError& wrong)
     const auto hint = reachd::nearest(*word, {names.begin(), names.end()});
     std::string advice = "reachctl --help lists them";
     if (hint) {
-        advice = "did you mean " + std::string{*hint} + "?";
+        advice = "did you mean " + reachd::in_quotes(*hint) + "?";
     }
     std::fprintf(
-        stderr, "reachctl: there is no command \"%s\": %s\n", reachd::printable(*word).c_str(), advice.c_str()
+        stderr, "reachctl: there is no command %s: %s\n", reachd::in_quotes(*word).c_str(), advice.c_str()
     );
     return reachd::exit_usage;
 }

@@ -73,11 +73,6 @@ std::vector<observation> from_one_port(const std::vector<observation>& seen)
     return out;
 }
 
-unsigned count_since(const std::vector<wall_time>& times, wall_time since)
-{
-    return static_cast<unsigned>(std::ranges::count_if(times, [&](wall_time at) { return at >= since; }));
-}
-
 const flow_view nothing_seen{};
 const address_facts no_facts{};
 const path no_path{};
@@ -418,19 +413,27 @@ bool evidence::is_mute_for(const flow& which, unsigned hop_limit) const
     return alike_came_past || unreported;
 }
 
-bool evidence::is_turned_back(const flow& which, const flow& other, unsigned hop_limit) const
+bool evidence::is_turned_back(
+    const flow& which, const flow& other, const flow_view& seen, unsigned hop_limit
+) const
 {
-    const auto& seen = view(other);
-    return other.vantage == which.vantage && other.target.address.family == which.target.address.family &&
-           !seen.rejected.empty() && seen.rejected.begin()->first == hop_limit &&
-           !seen.transit.contains(hop_limit) && !seen.answered.contains(hop_limit) && // it was rejected once
-           (hop_limit == 1 || seen.transit.contains(hop_limit - 1));
+    const bool same_side =
+        other.vantage == which.vantage && other.target.address.family == which.target.address.family;
+    // Where a word was lost, the first that was heard may be of a packet with more hops.
+    const auto first = seen.rejected.empty() ? 0 : seen.rejected.begin()->first;
+    const bool ends_there = first == hop_limit
+                              ? hop_limit == 1 || seen.transit.contains(hop_limit - 1)
+                              : first > hop_limit && hop_limit > 1 && seen.farthest() == hop_limit - 1;
+    // Nobody's traces of DNS servers grow old: that they were rejected once says nothing of now.
+    const bool is_dns = std::ranges::find(dns_servers_, other.target.address) != dns_servers_.end();
+    return same_side && ends_there && !is_dns && !seen.transit.contains(hop_limit) &&
+           !seen.answered.contains(hop_limit);
 }
 
 bool evidence::is_rejecting(const flow& which, unsigned hop_limit) const
 {
     return std::ranges::any_of(views_, [&](const auto& entry) {
-        return is_turned_back(which, entry.first, hop_limit);
+        return is_turned_back(which, entry.first, entry.second, hop_limit);
     });
 }
 
@@ -438,15 +441,9 @@ bool evidence::is_rejecting_of_address(const flow& which, unsigned hop_limit) co
 {
     const auto& flows = facts(which.vantage, which.target.address).flows;
     return std::ranges::any_of(flows, [&](const flow& other) {
-        return is_turned_back(which, other, hop_limit);
+        const bool is_own_control = is_control(other.target) || other.target.port == control_port;
+        return !is_own_control && is_turned_back(which, other, view(other), hop_limit);
     });
-}
-
-std::optional<wall_time> evidence::silent_since(const flow& which, unsigned hop_limit) const
-{
-    const auto& all = view(which).unanswered;
-    const auto found = all.find(hop_limit);
-    return found == all.end() ? std::nullopt : std::optional{found->second.front()};
 }
 
 std::vector<flow> evidence::dns_flows(const std::string& vantage, family protocol) const
@@ -463,7 +460,8 @@ std::vector<flow> evidence::dns_flows(const std::string& vantage, family protoco
 evidence::listening evidence::heard_since(const flow& which, unsigned hop_limit) const
 {
     listening out;
-    const auto since = silent_since(which, hop_limit);
+    const auto& silence = view(which).silent_since;
+    const auto since = silence.find(hop_limit);
     const bool among_alike = is_heard_alike(which, hop_limit);
     for (const auto& [other, seen] : views_) {
         const auto heard = seen.heard.find(hop_limit);
@@ -479,28 +477,10 @@ evidence::listening evidence::heard_since(const flow& which, unsigned hop_limit)
         if (!out.by || other.target.address == which.target.address) {
             out.by = other;
         }
-        out.times += since ? count_since(heard->second, *since) : 0;
-    }
-    return out;
-}
-
-evidence::listening evidence::rejected_since(const flow& which, unsigned hop_limit) const
-{
-    listening out;
-    const auto since = silent_since(which, hop_limit);
-    for (const auto& [other, seen] : views_) {
-        const auto rejections = seen.turned_back.find(hop_limit);
-        if (other == which || rejections == seen.turned_back.end() ||
-            !is_turned_back(which, other, hop_limit)) {
-            continue;
-        }
-        if (!out.by || other.target.transport == which.target.transport) {
-            out.by = other;
-        }
-        if (since) {
-            out.times += count_since(rejections->second, *since);
-            const auto unanswered = seen.unanswered.find(hop_limit);
-            out.missed += unanswered == seen.unanswered.end() ? 0 : count_since(unanswered->second, *since);
+        if (since != silence.end()) {
+            out.times += static_cast<unsigned>(std::ranges::count_if(heard->second, [&](wall_time at) {
+                return at >= since->second;
+            }));
         }
     }
     return out;

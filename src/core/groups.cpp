@@ -73,24 +73,14 @@ passage settle(const evidence& all, const flow& which, unsigned after, unsigned 
 }
 
 // Past the edge, and the next hop rejects others: it may reject this flow too, and have no ICMP left to say
-// so. It has not when it had some for others, asked at the same time.
+// so.
 passage_kind next_to_rejections(const evidence& all, const flow& which)
 {
-    const auto& own = all.view(which);
-    const auto next = own.farthest() + 1;
-    if (!own.is_settled(next, rejection_tries)) {
+    const auto next = all.view(which).farthest() + 1;
+    if (!all.view(which).is_settled(next, rejection_tries)) {
         return passage_kind::unsettled;
     }
-    if (!own.is_silent_at(next, rejection_tries) || all.is_rejecting_of_address(which, next)) {
-        return passage_kind::nowhere;
-    }
-    const auto heard = all.rejected_since(which, next);
-    if (heard.times >= rejection_hearings && heard.missed * answers_a_miss <= heard.times) {
-        return passage_kind::let_through;
-    }
-    const bool asked = heard.times + heard.missed >= rejection_tries ||
-                       (heard.by && all.view(*heard.by).unmeasured.contains(next));
-    return asked ? passage_kind::held_back : passage_kind::unsettled;
+    return all.is_rejecting_of_address(which, next) ? passage_kind::nowhere : passage_kind::held_back;
 }
 
 // The one that stands for each of [first, last], whose ends are representatives.
@@ -250,8 +240,11 @@ passage passage_of(const evidence& all, const flow& which)
     }
     // 3. Past the edge, and no flow gets farther.
     if (way.edge > 0 && after > way.edge) {
-        // Where nothing of that address was heard from farther on, the next hop may reject it in silence.
-        const bool may_reject = !target_distance(all, which) && all.is_rejecting(which, after + 1);
+        // Where nothing of that address was heard from farther on, the next hop may reject it in silence. So
+        // many tries were made as it rejected others then: that this was forgotten since decides nothing.
+        const bool may_reject =
+            !target_distance(all, which) &&
+            (all.is_rejecting(which, after + 1) || own.is_silent_at(after + 1, rejection_tries));
         return {
             .kind = may_reject ? next_to_rejections(all, which) : passage_kind::let_through, .after = after
         };

@@ -227,19 +227,12 @@ private:
         }
     }
 
-    // The next hop rejects others aloud: it may have held its word back, as routers limit their ICMP. Once
-    // this flow is silent there, one of the others shows whether it has a word left.
+    // The next hop rejects others aloud: it may have held its word back, as routers limit their ICMP.
     void ask_again_after_rejections(const member& one)
     {
         const auto how = passage_of(all_, one.which);
-        const auto next = how.after + 1;
-        if (how.kind != passage_kind::unsettled || !all_.is_rejecting(one.which, next)) {
-            return;
-        }
-        if (book_.want(one.which, next, rejection_tries, need::icmp, one.payload)) {
-            if (const auto heard = all_.rejected_since(one.which, next); heard.by) {
-                book_.add({.which = *heard.by, .hop_limit = next, .needs_icmp = true});
-            }
+        if (how.kind == passage_kind::unsettled && all_.is_rejecting(one.which, how.after + 1)) {
+            book_.want(one.which, how.after + 1, rejection_tries, need::icmp, one.payload);
         }
     }
 

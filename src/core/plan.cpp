@@ -7,6 +7,7 @@
 #include <cassert>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <set>
 
 namespace reachd {
 namespace {
@@ -208,15 +209,20 @@ bool is_named(const plan_row& row, std::string_view word)
     return word == row.id || word == row.catalogue + "/" + row.id;
 }
 
-std::string row_advice(const plan& what, std::string_view word)
+std::string known_rows_for(const plan& what, std::string_view word, std::string_view catalogue)
 {
     const bool is_full = word.find('/') != std::string_view::npos;
-    std::vector<std::string> names;
+    std::set<std::string> names; // two catalogues may have rows of one name
     for (const auto& row : what.rows) {
-        names.push_back(is_full ? row.catalogue + "/" + row.id : row.id);
+        if (catalogue.empty() || row.catalogue == catalogue) {
+            names.insert(is_full ? row.catalogue + "/" + row.id : row.id);
+        }
+    }
+    if (names.empty()) {
+        return "there are none";
     }
     if (const auto near = nearest(word, {names.begin(), names.end()})) {
-        return fmt::format("did you mean {}?", *near);
+        return fmt::format("did you mean {}?", in_quotes(*near));
     }
     if (names.size() > most_rows_listed) {
         return "the report lists them all";

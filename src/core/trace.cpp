@@ -55,11 +55,10 @@ void add_hop_limited(flow_view& view, const endpoint& target, unsigned limit, co
         view.answered.insert(limit);
     } else if (is_rejection(what, target.address)) {
         view.rejected[limit] = icmp_of(what)->sender;
-        view.turned_back[limit].push_back(seen.at);
     } else if (is_silence(what)) {
         ++view.silent[limit];
         view.silent_unpaced[limit] += seen.unpaced ? 1U : 0U;
-        view.unanswered[limit].push_back(seen.at);
+        view.silent_since.try_emplace(limit, seen.at);
     } else {
         view.unmeasured.insert(limit);
     }

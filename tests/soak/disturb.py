@@ -93,11 +93,16 @@ class Disturber:
         """Each kind once before any comes again; None while all that are left are of rows that rest."""
         if not self.queue:
             self.queue = self.random.sample(self.narrow, len(self.narrow))
-        rested = [kind for kind in self.queue if self._rests(kind, now)]
+        rested = [kind for kind in self.queue if self._rests(kind, now) and not self._meets_its_like(kind)]
         if not rested:
             return None
         self.queue.remove(rested[-1])
         return rested[-1]
+
+    def _meets_its_like(self, kind):
+        """Next to a box that rejects others, silence is unproven (docs/VERDICTS.md): no two faults there at once."""
+        where = kind.options.get("at")
+        return where == "isp" and any(entry["options"].get("at") == where for entry in self.active)
 
     def _rests(self, kind, now):
         rows = {*kind.must, *kind.may, *kind.twin}

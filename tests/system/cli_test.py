@@ -31,7 +31,7 @@ class Selection(SystemTest):
         self.assertEqual(report["sentence"], "All 2 requirements pass.")
 
     def test_unknown_row_is_wrong_usage_and_the_nearest_is_named(self):
-        for word, hint in (("signalling", "did you mean signaling?"), ("eschat-govcloud/mapps", "did you mean eschat-govcloud/maps?"),
+        for word, hint in (("signalling", "did you mean 'signaling'?"), ("eschat-govcloud/mapps", "did you mean 'eschat-govcloud/maps'?"),
                            ("zzzzzz", "known: ")):
             done = self.site.reachctl("check", "--only", word)
             self.assertEqual((done.returncode, done.stdout), (EXIT_USAGE, ""))
@@ -207,7 +207,7 @@ class FaultyFiles(SystemTest):
                      "{file}:3: /limits/attempts: ",
                      "{file}:4: /limits/atempts: unknown key 'atempts'; did you mean 'attempts'?")
         self.refused('{"catalogues": [\n "eschat-govclod"]}',
-                     "{file}:2: /catalogues/0: ", 'did you mean "eschat-govcloud"?')
+                     "{file}:2: /catalogues/0: ", "did you mean 'eschat-govcloud'?")
         self.refused('{"site": 5}', "{file}:1: /site: ")
         self.refused('{"site": "a",\n "site": "b"}', "{file}:2: ")
         self.refused('{"site": "a",\n', "{file}:")
@@ -262,9 +262,9 @@ class Usage(SystemTest):
         self.assertEqual(done.returncode, EXIT_USAGE, done.stderr)
 
     def test_a_misspelt_command_is_named_with_the_nearest_one(self):
-        for words, said in ((["chek"], 'there is no command "chek": did you mean check?'),
+        for words, said in ((["chek"], "there is no command 'chek': did you mean 'check'?"),
                             (["--color", "never", "frobnicate", "--now"],
-                             'there is no command "frobnicate": reachctl --help lists them')):
+                             "there is no command 'frobnicate': reachctl --help lists them")):
             self.assertEqual(self.site.reachctl(*words).stderr, f"reachctl: {said}\n")
         self.assertIn("subcommand", self.site.reachctl().stderr)
 

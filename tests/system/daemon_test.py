@@ -138,9 +138,9 @@ class Running(SystemTest):
         self.assertEqual(set(rows(self.daemon.ask("report", {"requirement": "helpdesk-buttons/session"}))), {"session"})
         self.assertEqual(len(rows(self.daemon.ask("report", {"catalogue": "helpdesk-buttons"}))), 5)
         for params, field, hint in (
-                ({"requirement": "mapps"}, "params.requirement", "did you mean maps?"),
-                ({"requirement": "eschat-govcloud/mapps"}, "params.requirement", "did you mean eschat-govcloud/maps?"),
-                ({"catalogue": "helpdesk-button"}, "params.catalogue", "did you mean helpdesk-buttons?")):
+                ({"requirement": "mapps"}, "params.requirement", "did you mean 'maps'?"),
+                ({"requirement": "eschat-govcloud/mapps"}, "params.requirement", "did you mean 'eschat-govcloud/maps'?"),
+                ({"catalogue": "helpdesk-button"}, "params.catalogue", "did you mean 'helpdesk-buttons'?")):
             data = self.refused("report", params)["data"]
             self.assertEqual((data["reason"], data["field"], data["hint"]), ("not_found", field, hint))
 
@@ -201,7 +201,7 @@ class Running(SystemTest):
 
     def test_t11_probe_of_an_unknown_row_is_refused_with_the_nearest(self):
         data = self.refused("probe", {"requirement": "mapps"}, "control")["data"]
-        self.assertEqual((data["reason"], data["hint"]), ("not_found", "did you mean maps?"))
+        self.assertEqual((data["reason"], data["hint"]), ("not_found", "did you mean 'maps'?"))
 
     def test_commands_show_what_the_daemon_says(self):
         for words, wanted in ((["status"], "UNPROVEN\nlab, since "), (["health"], "unproven: No requirement fails"),

@@ -162,7 +162,7 @@ class History(SystemTest):
             self.assertGreater(len(whole), 5)
             for words, code, word in ((["--at", "someday"], EXIT_USAGE, "yesterday 14:05"),
                                       (["--endpoint", "nowhere"], EXIT_USAGE, "198.51.100.7:443"),
-                                      (["--requirement", "signl"], 3, "did you mean signal?"),
+                                      (["--requirement", "signl"], 3, "did you mean 'signal'?"),
                                       (["--kinds", "verdict"], 3, "no kind 'verdict'"),
                                       (["--cursor", "x"], 3, "cursor"),
                                       (["--at", "2099-01-01"], 3, "lies in the future"),

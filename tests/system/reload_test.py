@@ -317,7 +317,7 @@ class Faulty(SystemTest):
 
     def test_t29_unknown_catalogue(self):
         line_of = self.changed(lambda site: site["catalogues"].append("helpdesk-button"))
-        self.kept('did you mean "helpdesk-buttons"?', line=line_of('"helpdesk-button"'), pointer="/catalogues/2")
+        self.kept("did you mean 'helpdesk-buttons'?", line=line_of('"helpdesk-button"'), pointer="/catalogues/2")
 
     def test_t29_unknown_value_of_a_catalogue(self):
         line_of = self.changed(lambda site: site["values"]["eschat-govcloud"].update(signalling_port=4200))

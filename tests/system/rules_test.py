@@ -204,7 +204,7 @@ class Usage(RulesTest):
     def test_unknown_row_is_wrong_usage_and_the_nearest_is_named(self):
         done = self.site.reachctl("rules", "--only", "mapps")
         self.assertEqual((done.returncode, done.stdout), (EXIT_USAGE, ""))
-        self.assertIn('did you mean "maps"?', done.stderr)
+        self.assertIn("did you mean 'maps'?", done.stderr)
 
     def test_what_is_no_report_is_said(self):
         for content, words in ("{}", "it is no site report"), ("[1,", ":1: "), ("", ": is empty"):

@@ -224,6 +224,18 @@ TEST_F(evidence_test, a_hop_rejects_where_rejections_of_any_flow_of_that_side_be
     EXPECT_FALSE(all().is_rejecting({"", make_target(server6_text, 443)}, 3));
     see(other, 1, make_icmp(stranger_text, 3, 13));
     EXPECT_TRUE(all().is_rejecting(to(443), 1)) << "before the first there is none";
+    see(other, 1, make_icmp(hops[0], 11, 0));
+    EXPECT_FALSE(all().is_rejecting(to(443), 1)) << "it is rejected no more";
+}
+
+TEST_F(evidence_test, a_dns_servers_old_rejection_makes_no_hop_one_that_rejects)
+{
+    const auto server = make_target("203.0.113.53", 53, transport::udp);
+    see(server, 2, make_icmp(hops[1], 11, 0));
+    see(server, 3, make_icmp(stranger_text, 3, 13));
+    EXPECT_TRUE(all().is_rejecting(to(443), 3));
+    it.site.local.dns_servers = {make_address("203.0.113.53")};
+    EXPECT_FALSE(all().is_rejecting(to(443), 3));
 }
 
 TEST_F(evidence_test, dns_servers_of_the_family_are_flows_that_the_firewall_lets_through)

@@ -103,11 +103,8 @@ public:
     [[nodiscard]] bool is_heard_alike(const flow& which, unsigned hop_limit) const;
     // Whether that hop is where a box rejects other flows, to whatever address.
     [[nodiscard]] bool is_rejecting(const flow& which, unsigned hop_limit) const;
-    // The same of flows to the same address alone.
+    // The same of flows to the same address alone, without those that nobody but reachd sends.
     [[nodiscard]] bool is_rejecting_of_address(const flow& which, unsigned hop_limit) const;
-    // How often a box there rejected other flows aloud since `which` first got nothing from it, how often it
-    // left them without a word, and one of those flows.
-    [[nodiscard]] listening rejected_since(const flow& which, unsigned hop_limit) const;
     // This machine's DNS servers, as UDP flows from that vantage: the firewall lets them through.
     [[nodiscard]] std::vector<flow> dns_flows(const std::string& vantage, family protocol) const;
 
@@ -121,8 +118,8 @@ private:
     [[nodiscard]] std::optional<unsigned>
     where_met(const flow& which, unsigned number, const flow& other) const;
     // Whether `other`, of the same side of the site, is rejected from that hop on.
-    [[nodiscard]] bool is_turned_back(const flow& which, const flow& other, unsigned hop_limit) const;
-    [[nodiscard]] std::optional<wall_time> silent_since(const flow& which, unsigned hop_limit) const;
+    [[nodiscard]] bool
+    is_turned_back(const flow& which, const flow& other, const flow_view& seen, unsigned hop_limit) const;
     using place = std::pair<std::string, ip_address>;
     [[nodiscard]] origin find_origin(const flow& which) const;
     [[nodiscard]] origin near_or_disguised(const flow& which) const;

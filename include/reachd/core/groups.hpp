@@ -64,10 +64,8 @@ passage passage_of(const evidence& all, const flow& which);
 inline constexpr unsigned hearings = 2;
 inline constexpr unsigned answers_a_miss = 3; // so often it must answer for each time that it does not
 
-// Tries at a hop that rejects others, before its silence counts, and how often it must reject others
-// meanwhile.
+// Tries at a hop that rejects others, before its silence counts.
 inline constexpr unsigned rejection_tries = 6;
-inline constexpr unsigned rejection_hearings = 3;
 
 // For each member the index of the one that stands for it. Silent members in a row are stood for by the
 // ends and the middle of their row, and by more where those differ; every other member by itself.

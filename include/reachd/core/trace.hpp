@@ -55,15 +55,14 @@ struct flow_view {
     // its errors with it (conntrack does).
     std::set<unsigned> translated;
     std::set<unsigned> answered;
-    std::map<unsigned, ip_address> rejected;                // by whom
-    std::map<unsigned, unsigned> silent;                    // tries without any answer
-    std::map<unsigned, std::vector<wall_time>> unanswered;  // each of them
-    std::map<unsigned, unsigned> silent_unpaced;            // those that a hop may have had no ICMP left for
-    std::map<unsigned, std::vector<wall_time>> heard;       // each time exceeded
-    std::map<unsigned, std::vector<wall_time>> turned_back; // each rejection
-    std::set<unsigned> unmeasured;                          // this machine could not send
-    bool was_connected = false;                             // a handshake or a reply was among the answers
-    bool was_refused = false;                               // a RST was
+    std::map<unsigned, ip_address> rejected;          // by whom
+    std::map<unsigned, unsigned> silent;              // tries without any answer
+    std::map<unsigned, wall_time> silent_since;       // the first of them
+    std::map<unsigned, unsigned> silent_unpaced;      // those that a hop may have had no ICMP left for
+    std::map<unsigned, std::vector<wall_time>> heard; // each time exceeded
+    std::set<unsigned> unmeasured;                    // this machine could not send
+    bool was_connected = false;                       // a handshake or a reply was among the answers
+    bool was_refused = false;                         // a RST was
     // By IP_MINTTL.
     std::set<unsigned> min_answered;
     std::map<unsigned, unsigned> min_silent; // tries
