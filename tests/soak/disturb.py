@@ -25,6 +25,7 @@ class Kind:
 
 
 MAPS, UPLOAD = "maps.googleapis.com", "apc-button.s3.amazonaws.com"
+BESIDE = ("request-slot",)  # a row of that address goes on passing, and waits for what is asked about it
 
 
 def narrow_kinds():
@@ -38,8 +39,8 @@ def narrow_kinds():
         Kind("wrong-cert", {"name": MAPS}, ("maps",)),
         Kind("expired-cert", {"name": UPLOAD}, ("upload",), state="unproven"),
         Kind("dns", {"server": "both", "mode": "nxdomain", "name": UPLOAD}, ("upload",), NAMED),
-        Kind("rst", {"port": "2001-2010", "address": "34.0.0.10"}, ("session",)),
-        Kind("drop", {"port": "2031-2040", "address": "34.0.0.10", "proto": "tcp"}, ("session",)),
+        Kind("rst", {"port": "2001-2010", "address": "34.0.0.10"}, ("session",), twin=BESIDE),
+        Kind("drop", {"port": "2031-2040", "address": "34.0.0.10", "proto": "tcp"}, ("session",), twin=BESIDE),
         Kind("redirect", {"port": "443", "address": "54.215.171.160"}, ("provisioning",)),
     ]
     for i, address in enumerate(REFUSED):  # these rows ask for the way out of the site, and nothing beyond it

@@ -229,7 +229,7 @@ def nothing_else_told(run):
     for entry in run["faults"]:
         twins += len(entry["twin"])
     return [Judgement("nothing told without a fault", not wrong,
-                      f"{len(run['changes'])} changes, {len(wrong)} of them wrong; {twins} harmless faults" + _some(wrong))]
+                      f"{len(run['changes'])} changes, {len(wrong)} of them wrong; {twins} rows beside a fault or of a harmless one" + _some(wrong))]
 
 
 def sampled_states(run):

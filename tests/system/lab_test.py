@@ -24,13 +24,25 @@ from lab_cases import (CASES, DNS2, HOPS, HOPS6, INTERNET, ISP, MAPS, MAPS6_AT, 
 
 LAB_ID = f"selftest{os.getpid()}"
 UP_LIMIT_S = 3.0
+PATIENT = ("tcp", "udp", "http", "tls", "dns")  # kinds of probes that can be told how long to wait
 COURIER = ("tls", {"name": "courier.push.apple.com", "address": "17.57.144.7", "port": 5223})
+
+
+def words_of(expected):
+    """What each probe of [(probe, wanted)] says. Silence where an answer is wanted is asked again, with time for a busy
+    machine: an answer that comes is never too much of it."""
+    words = LAB.probe("client", *(probe for probe, _ in expected))
+    late = [i for i, (probe, wanted) in enumerate(expected) if "silent" in words[i] and "silent" not in wanted and probe[0] in PATIENT]
+    if late:
+        again = LAB.probe("client", *((expected[i][0][0], {**expected[i][0][1], "patience": 3.0}) for i in late))
+        for i, word in zip(late, again):
+            words[i] = word
+    return words
 
 
 class Healthy(unittest.TestCase):
     def see(self, *expected):
-        words = LAB.probe("client", *(probe for probe, _ in expected))
-        for (probe, wanted), word in zip(expected, words):
+        for (probe, wanted), word in zip(expected, words_of(expected)):
             with self.subTest(probe=probe):
                 self.assertEqual(word, wanted)
 
@@ -73,8 +85,7 @@ class Healthy(unittest.TestCase):
 
 class Faults(unittest.TestCase):
     def see(self, when, column, checks):
-        words = LAB.probe("client", *(check[0] for check in checks))
-        for check, word in zip(checks, words):
+        for check, word in zip(checks, words_of([(check[0], check[column]) for check in checks])):
             self.assertEqual(word, check[column], f"{when}: {check[0]}")
 
     def test_every_fault_shows_and_clears(self):
