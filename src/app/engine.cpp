@@ -133,7 +133,6 @@ engine::engine(
 {
     state_.rows.resize(plan_->rows.size());
     state_.sent.since = wall_now();
-    clock_steps_ = self_->clock_steps();
     look_around();
     if (how_far == depth::first_hand) {
         inquirer_.close();

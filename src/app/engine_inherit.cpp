@@ -31,7 +31,6 @@ void engine::inherit(const engine& older)
     }
     state_.local = older.state_.local;
     state_.traces = older.state_.traces;
-    clock_steps_ = older.clock_steps_;
     state_.sent.inherit(older.state_.sent);
     gate_.inherit(older.gate_);
     inquirer_.inherit(older.inquirer_);

@@ -66,10 +66,6 @@ asio::awaitable<void> engine::measure_row(std::size_t row, round_kind kind)
 
 void engine::tidy_traces(std::size_t row)
 {
-    // Their ages and their order go by the wall clock.
-    if (std::exchange(clock_steps_, self_->clock_steps()) != self_->clock_steps()) {
-        state_.traces.clear();
-    }
     forget_old_traces(state_, state_.rows[row], wall_now());
     if (steady::now() >= gone_due_) {
         gone_due_ = steady::now() + trace_age;

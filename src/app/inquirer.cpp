@@ -80,7 +80,8 @@ inquirer::inquirer(
       flows_{flows},
       repeats_{executor_, for_repeats(plan_->config.limits), state_.sent, seed},
       hops_{plan_->config.limits.icmp_per_hop_per_s},
-      look_{executor_}
+      look_{executor_},
+      clock_steps_{self_ ? self_->clock_steps() : 0}
 {
 }
 
@@ -117,6 +118,7 @@ void inquirer::close()
 void inquirer::inherit(const inquirer& older)
 {
     hops_.inherit(older.hops_);
+    clock_steps_ = older.clock_steps_;
     repeats_.inherit(older.repeats_);
     allowance_since_ = older.allowance_since_;
     allowance_used_ = older.allowance_used_;
@@ -193,6 +195,7 @@ asio::awaitable<void> inquirer::work()
     while (!closed_) {
         ++looks_;
         if (std::exchange(dirty_, false)) {
+            forget_other_clock();
             known = shared_hops_of(*plan_, state_);
             const auto begun = steady::now();
             auto orders = next_orders(*plan_, state_, under_way_);
@@ -232,6 +235,14 @@ asio::awaitable<void> inquirer::work()
         while (!closed_ && steady::now() < look_.expiry()) { // stir() may bring it forward, which ends a wait
             co_await look_.async_wait(asio::as_tuple(asio::use_awaitable));
         }
+    }
+}
+
+// Ages and order of traces go by the wall clock.
+void inquirer::forget_other_clock()
+{
+    if (self_ && std::exchange(clock_steps_, self_->clock_steps()) != self_->clock_steps()) {
+        state_.traces.clear();
     }
 }
 

@@ -208,7 +208,9 @@ private:
         }
         if (which.target.transport == transport::udp) {
             for (const auto& server : all_.dns_flows(which.vantage, which.target.address.family)) {
-                book_.want(server, limit, walk_tries, need::icmp, std::string{dns_query});
+                if (!book_.want(server, limit, walk_tries, need::icmp, std::string{dns_query})) {
+                    book_.defer(which);
+                }
             }
             return;
         }
@@ -248,6 +250,7 @@ private:
         const bool given_up = control.unmeasured.contains(limit);
         if (!given_up && (silent == control.silent.end() || silent->second < hop_tries)) {
             book_.add({.which = *heard.by, .hop_limit = limit, .needs_icmp = true});
+            book_.defer(which); // it may be another row's
         }
     }
 

@@ -65,6 +65,34 @@ TEST_F(passage_test, silence_at_a_hop_that_answered_others_before_alone_proves_n
     EXPECT_EQ(found().kind, passage_kind::unheard);
 }
 
+TEST_F(passage_test, the_row_waits_for_what_the_hop_says_to_another_rows_flow)
+{
+    const auto see_other = [this](unsigned limit) {
+        auto one = make_seen(make_icmp(hops[limit - 1], 11, 0));
+        one.hop_limit = limit;
+        one.at = make_wall(seconds{1000 + ++seen_});
+        it.site.traces[flow{"", make_target(other_server_text, 443)}].push_back(one);
+    };
+    const auto waits = [this] {
+        return next_orders(it.what, it.site, {}).deferred.contains(make_address(server_text));
+    };
+    it.add("other", expectation::service, {make_endpoint(other_server_text, 443, {make_seen(connected{})})});
+    pass(443, 1);
+    see_other(1);
+    see_other(2);
+    EXPECT_FALSE(waits());
+    for (unsigned i = 0; i < hop_tries; ++i) {
+        miss(443, 2);
+    }
+    EXPECT_EQ(found().kind, passage_kind::unheard);
+    EXPECT_TRUE(waits());
+    for (unsigned i = 0; i < hearings; ++i) {
+        see_other(2);
+    }
+    EXPECT_EQ(found().kind, passage_kind::dropped);
+    EXPECT_FALSE(waits());
+}
+
 TEST_F(passage_test, silence_at_a_hop_that_often_says_nothing_proves_nothing)
 {
     pass(443, 1);

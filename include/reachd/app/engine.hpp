@@ -172,7 +172,6 @@ private:
     std::vector<row_work> work_;
     resolver resolver_;
     time_point nat64_due_{};   // when it is looked for again
-    unsigned clock_steps_ = 0; // of which the traces know
     time_point gone_due_{};    // when traces of addresses that are gone are looked for again
     flow_gate gate_;
     boost::asio::steady_timer wake_;

@@ -74,6 +74,7 @@ private:
     std::vector<hop_order> next_of_each_flow() const;
     void start(const hop_order& order);
     void forget_many();
+    void forget_other_clock();
     void tell_waiters();
     void renew_allowance();
     hop_pacer::allowance allowance() const;
@@ -96,6 +97,7 @@ private:
     std::map<flow, std::uint16_t> ports_; // of flows that keep their source port
     std::map<std::pair<std::string, ip_address>, duration> slowest_answer_; // by vantage and address
     std::map<hop_order, unsigned> voids_; // how often its silence did not count
+    unsigned clock_steps_ = 0;            // of which the traces know
     time_point allowance_since_{};
     std::size_t allowance_used_ = 0;
     std::uint64_t looks_ = 0;
