@@ -382,7 +382,8 @@ asio::awaitable<observation> inquirer::send(hop_order order, sent_for why)
     seen.unpaced = order.hop_limit && !order.needs_icmp && plan_->config.limits.icmp_per_hop_per_s == 0;
     state_.sent.ended(order.which.target, seen, why, steady::now());
     open = false;
-    if (is_answer(seen.what, order.which.target.address) && order.decoy == 0) {
+    // Samples of a block are not asked how far their answers come.
+    if (why == sent_for::inquiry && is_answer(seen.what, order.which.target.address) && order.decoy == 0) {
         auto& slowest = slowest_answer_[{order.which.vantage, order.which.target.address}];
         slowest = std::max(slowest, seen.took);
     }

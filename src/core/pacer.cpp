@@ -17,8 +17,9 @@ duration share_of(duration spacing, double share)
     return std::chrono::duration_cast<duration>(spacing * share);
 }
 
-// Lanes that nobody uses any more are dropped once there are this many of them.
-constexpr std::size_t lanes_kept = 4096;
+// Samples of a block make a lane for each address: idle ones are dropped once there are this many. A lane has
+// a queue of its own, 0.7 KiB.
+constexpr std::size_t lanes_kept = 128;
 
 } // namespace
 
@@ -119,11 +120,13 @@ duration pacer::jittered(duration spacing)
 
 void pacer::forget_idle_lanes(time_point now)
 {
-    if (lanes_.size() > lanes_kept) {
-        std::erase_if(lanes_, [now](const auto& entry) {
-            return entry.second.queue.empty() && entry.second.free_at <= now;
-        });
+    if (lanes_.size() <= std::max(lanes_kept, 2 * lanes_left_)) {
+        return;
     }
+    std::erase_if(lanes_, [now](const auto& entry) {
+        return entry.second.queue.empty() && entry.second.free_at <= now;
+    });
+    lanes_left_ = lanes_.size();
 }
 
 } // namespace reachd

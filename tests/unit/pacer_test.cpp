@@ -3,6 +3,7 @@
 #include "support/make.hpp"
 
 #include <algorithm>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <vector>
 
@@ -219,6 +220,24 @@ TEST(pacer, forgets_what_waits_when_told_and_goes_on_with_what_comes)
     EXPECT_TRUE(std::holds_alternative<pacer::nothing>(paced.next(origin)));
     paced.add(4, make_address(server_text));
     EXPECT_EQ(started(paced.next(origin)), 4U);
+}
+
+TEST(pacer, forgets_addresses_that_nobody_asks_any_more_and_keeps_those_that_wait)
+{
+    pacer paced{make_limits(0, 10), 1};
+    const auto resting = make_address(other_server_text);
+    paced.spend(resting, 1000.0, origin);
+    paced.add(1, make_address(server_text));
+    paced.add(2, make_address(server_text));
+    EXPECT_EQ(started(paced.next(origin)), 1U);
+    auto now = origin;
+    for (unsigned i = 0; i < 5000; ++i) { // a block's samples, each at another address
+        paced.spend(make_address(fmt::format("17.0.{}.{}", i / 250, i % 250)), 1.0, now);
+        now += 10ms;
+        EXPECT_LE(paced.lanes(), 160U);
+    }
+    EXPECT_EQ(started(paced.next(now)), 2U);
+    EXPECT_GE(paced.spendable_at(resting, now), origin + 99s);
 }
 
 } // namespace

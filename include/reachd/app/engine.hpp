@@ -171,8 +171,8 @@ private:
     site_state state_;
     std::vector<row_work> work_;
     resolver resolver_;
-    time_point nat64_due_{};   // when it is looked for again
-    time_point gone_due_{};    // when traces of addresses that are gone are looked for again
+    time_point nat64_due_{}; // when it is looked for again
+    time_point gone_due_{};  // when traces of addresses that are gone are looked for again
     flow_gate gate_;
     boost::asio::steady_timer wake_;
     std::optional<schedule> schedule_;

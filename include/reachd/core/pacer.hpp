@@ -57,6 +57,7 @@ public:
 
     [[nodiscard]] std::size_t waiting() const { return waiting_; }
     [[nodiscard]] unsigned in_flight() const { return in_flight_; }
+    [[nodiscard]] std::size_t lanes() const { return lanes_.size(); } // busy ones, and some that were
 
 private:
     struct lane {
@@ -73,6 +74,7 @@ private:
     std::size_t waiting_ = 0;
     time_point global_free_at_{};
     std::map<ip_address, lane> lanes_;
+    std::size_t lanes_left_ = 0; // the last time that idle ones were dropped
     std::optional<ip_address> last_served_;
     std::mt19937_64 random_;
 };

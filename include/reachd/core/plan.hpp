@@ -61,8 +61,8 @@ plan make_plan(config site, const std::vector<catalogue>& known);
 
 // Whether a row is named by `word`: its id, or "catalogue/id".
 bool is_named(const plan_row& row, std::string_view word);
-// For a word that names no row: the nearest that does ("did you mean 'maps'?"), else all of them where they are
-// few.
+// For a word that names no row: the nearest that does ("did you mean 'maps'?"), else all of them where they
+// are few.
 std::string known_rows_for(const plan& what, std::string_view word, std::string_view catalogue = {});
 
 } // namespace reachd
