@@ -63,7 +63,21 @@ void task_group::spawn(std::string name, asio::awaitable<void> task)
     const auto on_end = [this, here](const std::exception_ptr& what) {
         asio::post(executor_, [this, here, what] { finished(here, what); });
     };
-    asio::co_spawn(executor_, std::move(task), asio::bind_cancellation_slot(here->cancel.slot(), on_end));
+    asio::co_spawn(
+        executor_, start(here, std::move(task)), asio::bind_cancellation_slot(here->cancel.slot(), on_end)
+    );
+}
+
+// Asio 1.28 (Boost 1.83) lets an exception out of io_context::run() where co_spawn()'s own frame is cancelled
+// before the task has begun: so that is held back until it has.
+asio::awaitable<void> task_group::start(position here, asio::awaitable<void> task)
+{
+    here->started = true;
+    if (here->asked_to_end) {
+        // Runs before finished(), which is posted later.
+        asio::post(executor_, [here] { here->cancel.emit(asio::cancellation_type::terminal); });
+    }
+    co_await std::move(task);
 }
 
 void task_group::finished(position task, const std::exception_ptr& what)
@@ -84,7 +98,11 @@ void task_group::cancel()
 {
     // emit() may end tasks, but they leave the list only in a later turn.
     for (auto& task : tasks_) {
-        task.cancel.emit(asio::cancellation_type::terminal);
+        if (task.started) {
+            task.cancel.emit(asio::cancellation_type::terminal);
+        } else {
+            task.asked_to_end = true;
+        }
     }
 }
 

@@ -19,6 +19,7 @@ SLOW_RECOVER_S = {"apns": 260.0, "tcp-idle": 200.0, "udp-idle": 200.0}  # until 
 UNSTEADY = {"apns", "tcp-idle", "udp-idle"}  # unproven until sampled whole, or until a ladder that nothing disturbed
 GAP_SLACK_S = 8.0      # a round's own time, silence of two attempts of 2 s included
 MOST_PATIENCE = 3.0
+HEAP_SPANS = 20
 DRIFT = 1.25           # median pause of the last third over that of the first
 END_S = 5.0
 COUNTER_RATIO = 0.02
@@ -107,6 +108,19 @@ def memory(run, name, slope_bound=SLOPE_KIB_PER_H):
                       f"{slope:+.0f} KiB/h (bound {slope_bound})"),
             Judgement(f"{name}: largest after the warm-up", most <= middle * GROWTH,
                       f"{most} KiB, median {middle:.0f} KiB (bound {GROWTH:.2f} of it)")]
+
+
+def held(run):
+    """What the program itself has allocated: reports under way come and go, so the least of each span counts."""
+    points = [(one["at"] - run["began"], one["heap"]) for one in run["samples"]]
+    length = run["ended"] - run["began"]
+    least = {}
+    for at, value in points:
+        span = int(at / length * HEAP_SPANS)
+        least[span] = min(value, least.get(span, value))
+    slope = slope_per_h([(span * length / HEAP_SPANS, value) for span, value in least.items() if span >= HEAP_SPANS / 2])
+    return [Judgement("heap in use: slope of the least, second half", slope <= SLOPE_KIB_PER_H,
+                      f"{slope:+.0f} KiB/h (bound {SLOPE_KIB_PER_H}), {min(least.values())} to {max(value for _, value in points)} KiB")]
 
 
 def descriptors(run):
@@ -283,5 +297,5 @@ def house(run):
 
 def judge(run):
     """All judgements, in the order of the table."""
-    return [*memory(run, "rss"), *memory(run, "pss"), *descriptors(run), *schedule(run), *told_in_time(run),
+    return [*memory(run, "rss"), *memory(run, "pss"), *held(run), *descriptors(run), *schedule(run), *told_in_time(run),
             *nothing_else_told(run), *sampled_states(run), *packets(run), *clients(run), *house(run)]

@@ -22,7 +22,7 @@ FAULT_ON, FAULT_OFF = 600.0, 660.0
 def sample(at, draw):
     sent = {"syn": 300 * at, "datagram": 100 * at, "segment": at, "dns_question": at}
     return {"at": at, "rss": 40000 + draw.randint(0, 500), "pss": 36000 + draw.randint(0, 500), "fds": 30 + draw.randint(0, 40),
-            "threads": 5, "ran": at / 10, "waited": at / 20, "ages": {row: draw.uniform(0, 1.3) for row in ROWS}, "states": {row: "pass" for row in ROWS},
+            "heap": 7000 + draw.choice((0, 100, 5000)), "threads": 5, "ran": at / 10, "waited": at / 20, "ages": {row: draw.uniform(0, 1.3) for row in ROWS}, "states": {row: "pass" for row in ROWS},
             "sent": sent, "history_lost_total": 0, "history_available": 1, "history_bytes": 1e6}
 
 
@@ -72,6 +72,11 @@ class Judging(unittest.TestCase):
         for one in self.run_["samples"]:
             one["rss"] += int(one["at"] * 8192 / 3600)
         self.assert_fails("rss: slope")
+
+    def test_heap_that_grows_between_its_peaks(self):
+        for one in self.run_["samples"]:
+            one["heap"] += int(one["at"] * 8192 / 3600)
+        self.assert_fails("heap in use: slope")
 
     def test_a_leak_that_is_fast_is_seen_by_its_level_too(self):
         for one in self.run_["samples"]:

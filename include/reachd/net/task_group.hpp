@@ -48,8 +48,11 @@ private:
     struct entry {
         std::string name;
         boost::asio::cancellation_signal cancel;
+        bool started = false;
+        bool asked_to_end = false; // before it had started
     };
     using position = std::list<entry>::iterator;
+    boost::asio::awaitable<void> start(position here, boost::asio::awaitable<void> task);
     void finished(position task, const std::exception_ptr& what);
 
     boost::asio::any_io_executor executor_;
