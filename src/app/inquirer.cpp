@@ -30,7 +30,9 @@ using spare_steps = std::chrono::duration<std::int64_t, std::deci>;
 constexpr unsigned descriptor_waits = 50;
 constexpr milliseconds descriptor_wait{100};
 constexpr unsigned voids_at_most = 3;
-constexpr std::size_t flows_known = 16384; // between two times that nothing is asked; then they begin anew
+// Between two times that nothing is asked; then they begin anew.
+constexpr std::size_t flows_known = 16384;
+constexpr std::size_t answers_known = 1024;
 // Between two looks: what comes back together is looked at together.
 constexpr milliseconds look_spacing{25};
 // A look is to cost a small part of a core where waiting for it costs nobody anything, and no more than a
@@ -252,7 +254,7 @@ void inquirer::forget_many()
     if (ports_.size() > flows_known) {
         ports_.clear();
     }
-    if (slowest_answer_.size() > flows_known) {
+    if (slowest_answer_.size() > answers_known) {
         slowest_answer_.clear();
     }
 }
@@ -382,8 +384,7 @@ asio::awaitable<observation> inquirer::send(hop_order order, sent_for why)
     seen.unpaced = order.hop_limit && !order.needs_icmp && plan_->config.limits.icmp_per_hop_per_s == 0;
     state_.sent.ended(order.which.target, seen, why, steady::now());
     open = false;
-    // Samples of a block are not asked how far their answers come.
-    if (why == sent_for::inquiry && is_answer(seen.what, order.which.target.address) && order.decoy == 0) {
+    if (is_answer(seen.what, order.which.target.address) && order.decoy == 0) {
         auto& slowest = slowest_answer_[{order.which.vantage, order.which.target.address}];
         slowest = std::max(slowest, seen.took);
     }
